@@ -37,6 +37,9 @@ class Learner(ABC):
     done: bool = False
     """True once further steps would change nothing (counting after its one pass, converged EM)."""
 
+    def prepare(self, x: Tensor, condition: Tensor | None) -> None:
+        """Look once at the whole training set before the first step (bins of a numeric column, the data's scale)."""
+
     @abstractmethod
     def step(self, batch: Batch, noise: Noise) -> dict[str, float]:
         """One step; returns numbers to record, always with "loss" (nats an item where there is a likelihood)."""

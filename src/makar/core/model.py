@@ -229,3 +229,15 @@ class Streams(ABC):
     @abstractmethod
     def partials(self, noise: Noise, condition: Tensor | None = None) -> Iterator[Tensor]:
         """Items of the space, each nearer to the last, which is what the model's usual way of drawing returns."""
+
+
+class ScoresSymbols(ABC):
+    """Says of every symbol of a sequence how likely it was, so that models can be mixed symbol by symbol."""
+
+    @abstractmethod
+    def symbol_nats(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Log-probability of each symbol given those before it, in nats; int64 x (B, T) to (B, T).
+
+        0 where `x` is -1. A picture (B, *shape) gives (B, dimensions), in the order in which it is read. The sum over
+        the symbols is the item's exact log-probability.
+        """

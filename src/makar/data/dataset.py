@@ -51,6 +51,7 @@ class Dataset:
     held_out: Split
     manifest: Manifest
     levels: int = 256  # for pictures: values a pixel can have
+    entropy: float | None = None  # nats a unit (symbol, dimension) that no model can beat, where known exactly
 
     @property
     def name(self) -> str:

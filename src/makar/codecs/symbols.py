@@ -1,0 +1,114 @@
+"""Documents as characters of an alphabet learnt from the data: for sentences of a grammar, names, sequences.
+
+Symbols 0..n-1 are the n characters of the training documents in the order of their code points; n is a marker. Which
+of two forms the rows take is decided by the training documents and kept:
+
+    apart    every document fits in a row: a row is one document, the marker ends it, -1 pads it. Documents are
+             independent, and their lengths are part of what is learnt. Rows hold up to min(length, twice the longest
+             training document with its marker).
+    packed   some document does not fit: the marker begins each, they are laid end to end and cut into rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from makar.codecs._documents import only_document, pack, until, utf8_bytes
+from makar.core.codec import Codec
+from makar.core.errors import MakarError
+from makar.core.spaces import Tokens
+
+
+@dataclass(frozen=True)
+class Config:
+    length: int = 256  # symbols a row, at most
+
+
+def _code_points(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+
+
+class Symbols(Codec):
+    """Documents (str) over a small alphabet to rows and back."""
+
+    Config = Config
+    things = "text"
+    config: Config
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._alphabet = np.empty(0, dtype=np.int64)
+        self._apart = False
+        self._length = config.length
+
+    @property
+    def _marker(self) -> int:
+        return len(self._alphabet)
+
+    @property
+    def space(self) -> Tokens:
+        return Tokens(self._marker + 1, self._length)
+
+    def fit(self, things: Sequence[str]) -> Self:
+        self._alphabet = np.unique(_code_points("".join(things))).astype(np.int64)
+        longest = max(map(len, things), default=0) + 1
+        self._apart = longest <= self.config.length
+        self._length = min(self.config.length, 2 * longest) if self._apart else self.config.length
+        return self
+
+    def encode(self, things: Sequence[str]) -> Tensor:
+        """Raises MakarError at a character or (apart) a length that the training documents did not prepare for."""
+        documents = [self._indices(d) for d in things]
+        if not self._apart:
+            return pack(documents, self._marker, self._length)
+        longest = max(map(len, documents), default=0) + 1
+        if longest > self._length:
+            raise MakarError(
+                f"codec symbols: a document has {longest - 1} characters, but rows learnt from the training documents "
+                f"hold {self._length - 1}; use the codec bytes or bpe"
+            )
+        rows = np.full((len(documents), longest), -1, dtype=np.int64)
+        for row, document in zip(rows, documents, strict=True):
+            row[: len(document)] = document
+            row[len(document)] = self._marker
+        return torch.from_numpy(rows)
+
+    def _indices(self, text: str) -> np.ndarray:
+        points = _code_points(text).astype(np.int64)
+        indices = np.searchsorted(self._alphabet, points)
+        known = np.isin(points, self._alphabet)
+        if not known.all():
+            raise MakarError(
+                f"codec symbols: {chr(int(points[~known][0]))!r} is not among the {self._marker} characters of the "
+                "training documents; use the codec bytes or bpe"
+            )
+        return indices
+
+    def decode(self, x: Tensor) -> list[str]:
+        cut = until if self._apart else only_document
+        rows = (cut(row, self._marker) for row in x.cpu().numpy())
+        return [self._alphabet[row].astype("<u4").tobytes().decode("utf-32-le") for row in rows]
+
+    def nats(self, things: Sequence[str]) -> float:
+        return 0.0
+
+    def units(self, things: Sequence[str]) -> int:
+        return utf8_bytes(things)
+
+    def state(self) -> dict[str, Any]:
+        return {"alphabet": self._alphabet.tolist(), "apart": self._apart, "length": self._length}
+
+    def restore(self, state: dict[str, Any]) -> Self:
+        self._alphabet = np.array(state["alphabet"], dtype=np.int64)
+        self._apart = bool(state["apart"])
+        self._length = int(state["length"])
+        return self
+
+    def prompt(self) -> list[int]:
+        return [] if self._apart else [self._marker]

@@ -1,0 +1,192 @@
+"""The one module through which every byte is written.
+
+A file is written beside its place, flushed to the disk and renamed into it; a directory is written whole under another
+name and swapped in. After a crash at any moment there is the old or the new, never a mixture: the tests fail the k-th
+operation for every k. All operations go through `disk`, which is what they replace.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from makar.core.errors import MakarError
+
+
+class Disk(ABC):
+    """The operations that change a disk."""
+
+    @abstractmethod
+    def write(self, path: Path, data: bytes) -> None:
+        """Make a file with `data`, flushed to the disk."""
+
+    @abstractmethod
+    def append(self, path: Path, data: bytes) -> None:
+        """Add `data` to the end of a file, flushed to the disk."""
+
+    @abstractmethod
+    def truncate(self, path: Path, size: int) -> None:
+        """Cut a file to `size` bytes."""
+
+    @abstractmethod
+    def rename(self, source: Path, target: Path) -> None:
+        """Move a file over `target`, or a directory to a name that is free."""
+
+    @abstractmethod
+    def mkdir(self, path: Path) -> None:
+        """Make a directory and those above it."""
+
+    @abstractmethod
+    def remove(self, path: Path) -> None:
+        """Remove a file or a directory with all in it."""
+
+    @abstractmethod
+    def settle(self, directory: Path) -> None:
+        """Flush a directory's entries to the disk."""
+
+
+class LocalDisk(Disk):
+    """The machine's own disk."""
+
+    def write(self, path: Path, data: bytes) -> None:
+        with open(path, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def append(self, path: Path, data: bytes) -> None:
+        with open(path, "ab") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def truncate(self, path: Path, size: int) -> None:
+        os.truncate(path, size)
+
+    def rename(self, source: Path, target: Path) -> None:
+        os.replace(source, target)
+
+    def mkdir(self, path: Path) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+
+    def remove(self, path: Path) -> None:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+    def settle(self, directory: Path) -> None:
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+disk: Disk = LocalDisk()
+
+
+def _explained(error: OSError, path: Path) -> MakarError:
+    return MakarError(f"{path} cannot be written ({error.strerror or error}); choose another place or free some space")
+
+
+def _beside(path: Path, word: str) -> Path:
+    return path.with_name(f".{path.name}.{word}")
+
+
+def write_bytes(path: Path | str, data: bytes) -> None:
+    """Write a file so that it is there whole or is as it was before. Raises MakarError where the disk refuses."""
+    path = Path(path)
+    new = _beside(path, f"new-{os.getpid()}")
+    try:
+        disk.mkdir(path.parent)
+        disk.write(new, data)
+        disk.rename(new, path)
+        disk.settle(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            disk.remove(new)
+        raise _explained(error, path) from error
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write UTF-8 text as `write_bytes` does."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write indented JSON as `write_bytes` does. NaN and infinities are refused by `json`."""
+    write_text(path, to_json(value))
+
+
+def to_json(value: Any) -> str:
+    """The JSON that we write everywhere: indented, keys in the order given, no NaN."""
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def append_line(path: Path | str, line: str) -> None:
+    """Add one line to a log. A last line torn by a crash is cut away first."""
+    path = Path(path)
+    try:
+        disk.mkdir(path.parent)
+        if path.exists():
+            data = path.read_bytes()
+            if data and not data.endswith(b"\n"):
+                disk.truncate(path, data.rfind(b"\n") + 1)
+        disk.append(path, line.encode("utf-8") + b"\n")
+    except OSError as error:
+        raise _explained(error, path) from error
+
+
+def write_directory(path: Path | str, contents: Mapping[str, bytes]) -> None:
+    """Write a directory of files so that it is there whole, or is as it was before.
+
+    `contents` maps relative names to bytes. What was in the directory before is replaced.
+    """
+    path = Path(path)
+    recover(path)
+    new, old = _beside(path, "new"), _beside(path, "old")
+    try:
+        disk.mkdir(new)
+        for name, data in contents.items():
+            place = new / name
+            if place.parent != new:
+                disk.mkdir(place.parent)
+            disk.write(place, data)
+        for directory in {(new / name).parent for name in contents} | {new}:
+            disk.settle(directory)
+        if path.exists():
+            disk.rename(path, old)
+        disk.rename(new, path)
+        disk.settle(path.parent)
+        disk.remove(old)
+    except OSError as error:
+        with contextlib.suppress(OSError, MakarError):
+            recover(path)
+        raise _explained(error, path) from error
+
+
+def recover(path: Path | str) -> None:
+    """Put right what a crash within `write_directory` left: the old directory back in place, no leftovers."""
+    path = Path(path)
+    new, old = _beside(path, "new"), _beside(path, "old")
+    if not path.exists() and old.exists():
+        disk.rename(old, path)
+    for leftover in (new, old):
+        if leftover.exists():
+            disk.remove(leftover)
+
+
+def remove(path: Path | str) -> None:
+    """Remove a file or a directory."""
+    path = Path(path)
+    try:
+        disk.remove(path)
+    except OSError as error:
+        raise MakarError(f"{path} cannot be removed ({error.strerror or error})") from error

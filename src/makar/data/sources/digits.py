@@ -1,0 +1,44 @@
+"""Handwritten digits, 1,797 pictures of 8 x 8 with 17 levels of grey, that come with scikit-learn.
+
+E. Alpaydin and C. Kaynak, "Optical recognition of handwritten digits", UCI Machine Learning Repository 1998,
+https://doi.org/10.24432/C50P49: its test part. A pixel counts the ink (0..16) in a 4 x 4 block of a 32 x 32 bitmap.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from makar.core.errors import MakarError
+from makar.data.loaded import Loaded
+
+
+@dataclass(frozen=True)
+class Options:
+    """None."""
+
+
+def load(argument: str, options: Options) -> Loaded:
+    """All digits with their classes; 500 are held out unless said otherwise."""
+    if argument:
+        raise MakarError(f"the source 'digits' takes no argument, but was given '{argument}'")
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    pictures = raw.images.astype(np.uint8)[..., None]
+    return Loaded(
+        name="digits",
+        modality="pictures",
+        source="UCI Optical Recognition of Handwritten Digits via scikit-learn",
+        things=list(pictures),
+        labels=raw.target.astype(np.int64),
+        classes=tuple(str(digit) for digit in range(10)),
+        levels=17,
+        licence="CC-BY-4.0",
+        attribution=(
+            "E. Alpaydin and C. Kaynak (1998), Optical Recognition of Handwritten Digits, "
+            "UCI Machine Learning Repository, https://doi.org/10.24432/C50P49"
+        ),
+        held_out=500,
+    )

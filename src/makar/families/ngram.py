@@ -1,0 +1,269 @@
+"""n-gram model with interpolated modified Kneser-Ney smoothing (Chen & Goodman 1999, section 4.1.6).
+
+A symbol w depends on the n - 1 before it, h. Counts c(hw) are discounted, and what is taken away goes to the model of
+the next lower order, whose context h' is h without its first symbol:
+
+    p(w | h) = (c(hw) - D(c(hw))) / c(h.) + g(h) p(w | h')        g(h) = sum_w D(c(hw)) / c(h.)
+
+down to p = 1 / V. D takes one value each for counts 1, 2 and >= 3, estimated from how many n-grams occur once, twice,
+three and four times (their eq. 17). At the highest order c is the number of occurrences; below, it is the number of
+different symbols seen before hw (Kneser & Ney 1995): "Francisco" is frequent but follows few words. Every row begins
+with a marker that is never predicted, and n-grams that begin with it, having nothing before them, keep their counts.
+
+All orders form one trie. The node of an n-gram is its place among the sorted keys of its order, and its key is
+(node of its first n - 1 symbols) * (V + 1) + last symbol: exact, no hashing. Where there are classes, each has a trie
+of its own, and one more of all rows answers where no class is given. A picture is read pixel by pixel in raster order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from makar.core.learner import Batch, Learner
+from makar.core.model import HasLogProb, LogProb, Model, PredictsNext, ScoresSymbols, Tiny
+from makar.core.noise import Noise
+from makar.core.spaces import Classes, Levels, Space, Tokens
+
+
+@dataclass(frozen=True)
+class Config:
+    order: int = 5  # n: a symbol depends on the n - 1 before it
+
+
+class Order(nn.Module):
+    """The n-grams of one order and what the interpolation needs of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("keys", torch.empty(0, dtype=torch.int64))  # (N,), increasing
+        self.register_buffer("share", torch.empty(0))  # (N,): (c(hw) - D) / c(h.)
+        self.register_buffer("rest", torch.empty(0))  # (contexts,): g(h), 1 where nothing follows h
+        self.keys: Tensor
+        self.share: Tensor
+        self.rest: Tensor
+
+    def find(self, keys: Tensor) -> Tensor:
+        """Node of each key; -1 where there is none."""
+        if len(self.keys) == 0:
+            return torch.full_like(keys, -1)
+        places = torch.searchsorted(self.keys, keys).clamp_(max=len(self.keys) - 1)
+        return torch.where(self.keys[places] == keys, places, -1)
+
+
+class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
+    """Kneser-Ney n-grams of symbols, or of pixels in raster order."""
+
+    Config = Config
+    spaces = (Tokens, Levels)
+    config: Config
+
+    def __init__(self, space: Space, condition: Classes | None, config: Config) -> None:
+        super().__init__(space, condition, config)
+        assert isinstance(space, Tokens | Levels)
+        self.vocab = space.vocab if isinstance(space, Tokens) else space.levels
+        self.orders = nn.ModuleList(Order() for _ in range(config.order))
+
+    def _order(self, k: int) -> Order:
+        found = self.orders[k - 1]
+        assert isinstance(found, Order)
+        return found
+
+    def _roots(self, condition: Tensor | None, batch: int) -> Tensor:
+        """The empty context of each row: its class, or the last root for no class in particular."""
+        labels = self.labels(condition if self.classes else None, batch)
+        return torch.where(labels < 0, self.classes, labels)
+
+    def _find(self, k: int, parents: Tensor, symbols: Tensor) -> Tensor:
+        """Nodes of the k-grams that extend `parents` by `symbols`."""
+        known = (parents >= 0) & (symbols >= 0)
+        return self._order(k).find(torch.where(known, parents * (self.vocab + 1) + symbols, -1))
+
+    @property
+    def length(self) -> int:
+        return self.space.dimensions
+
+    def next(self, prefix: Tensor, cache: Any, condition: Tensor | None = None) -> tuple[Tensor, Any]:
+        """The cache holds how much was read and the nodes (B, n) of the last 0, 1, ..., n - 1 symbols."""
+        start, nodes = self._begin(prefix, condition) if cache is None else cache
+        for symbols in prefix[:, start:].unbind(1):
+            nodes = self._advance(nodes, symbols)
+        return self._predict(nodes).log().float(), (prefix.shape[1], nodes)
+
+    def _begin(self, prefix: Tensor, condition: Tensor | None) -> tuple[int, Tensor]:
+        """Where to begin reading a prefix, as only its last n - 1 symbols count, and the nodes before that."""
+        nodes = prefix.new_full((len(prefix), self.config.order), -1)
+        nodes[:, 0] = self._roots(condition, len(prefix))
+        skipped = max(0, prefix.shape[1] - (self.config.order - 1))
+        return skipped, nodes if skipped else self._advance(nodes, torch.full_like(nodes[:, 0], self.vocab))
+
+    def _advance(self, nodes: Tensor, symbols: Tensor) -> Tensor:
+        longer = [self._find(k, nodes[:, k - 1], symbols) for k in range(1, self.config.order)]
+        return torch.stack([nodes[:, 0], *longer], 1)
+
+    def _predict(self, nodes: Tensor) -> Tensor:
+        """Probabilities of the next symbol, float64 (B, V), in the contexts `nodes` (B, n)."""
+        radix = self.vocab + 1
+        p = torch.full((len(nodes), radix), 1.0 / self.vocab, dtype=torch.float64, device=nodes.device)
+        for k in range(1, self.config.order + 1):
+            order, contexts = self._order(k), nodes[:, k - 1]
+            p *= _pick(order.rest, contexts, 1.0).unsqueeze(1)
+            first = torch.searchsorted(order.keys, contexts * radix)
+            count = torch.searchsorted(order.keys, (contexts + 1) * radix) - first
+            rows = torch.repeat_interleave(torch.arange(len(nodes), device=nodes.device), count)
+            children = torch.arange(len(rows), device=nodes.device) + (first - (count.cumsum(0) - count))[rows]
+            p[rows, order.keys[children] % radix] += order.share[children].double()
+        return p[:, : self.vocab]
+
+    def finish(self, symbols: Tensor, noise: Noise) -> Tensor:
+        return symbols.unflatten(1, self.space.shape) if isinstance(self.space, Levels) else symbols
+
+    def symbol_nats(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Log-probability of each symbol, float64 (B, T); 0 where x is -1."""
+        rows = _marked(x.flatten(1), self.vocab)
+        nodes = self._roots(condition, len(rows)).unsqueeze(1).expand(rows.shape)
+        p = torch.full(rows.shape, 1.0 / self.vocab, dtype=torch.float64, device=rows.device)
+        for k in range(1, self.config.order + 1):
+            contexts = nodes if k == 1 else _shifted(nodes)
+            nodes = self._find(k, contexts, rows)
+            p = _pick(self._order(k).rest, contexts, 1.0) * p + _pick(self._order(k).share, nodes, 0.0)
+        return torch.where(rows >= 0, p.log(), 0.0)[:, 1:]
+
+    def log_prob(self, x: Tensor, noise: Noise, condition: Tensor | None = None) -> LogProb:
+        """Exact, nats an item, float64 (B,)."""
+        return LogProb(self.symbol_nats(x, condition).sum(1), "exact")
+
+    @torch.no_grad()
+    def count(self, x: Tensor, condition: Tensor | None) -> None:
+        """Take up the n-grams of the items `x`, in place of any that were held."""
+        rows, roots = x.flatten(1), self._roots(condition, len(x))
+        if self.classes:
+            rows, roots = torch.cat([rows, rows]), torch.cat([roots, torch.full_like(roots, self.classes)])
+        grams = _distinct(_marked(rows, self.vocab).cpu().numpy(), roots.cpu().numpy(), self.config.order, self.vocab)
+        contexts = self.classes + 1
+        for k, gram in enumerate(grams, 1):
+            above = grams[k].suffixes if k < len(grams) else None
+            share, rest = _smooth(gram, _adjusted(gram, above), contexts, self.vocab + 1)
+            order = self._order(k)
+            order.keys = torch.from_numpy(gram.keys).to(x.device)
+            order.share = torch.from_numpy(share.astype(np.float32)).to(x.device)
+            order.rest = torch.from_numpy(rest.astype(np.float32)).to(x.device)
+            contexts = len(gram.keys)
+
+    def learner(self) -> Learner:
+        return Counting(self)
+
+    def flops(self) -> float:
+        """A difference, a quotient and a sum for every n-gram of every order that ends at a symbol."""
+        return 3.0 * self.config.order * self.space.dimensions
+
+    @classmethod
+    def tiny(cls, space: Space) -> Tiny:
+        return Tiny(Config(order=3 if isinstance(space, Tokens) else 6), steps=1, bar=0.05)
+
+
+class Counting(Learner):
+    """One pass over the whole training set, and done."""
+
+    def __init__(self, model: NGram) -> None:
+        self._model = model
+
+    def step(self, batch: Batch, noise: Noise) -> dict[str, float]:
+        """Counts; the loss is that of the training rows themselves, which the counts have seen."""
+        if not self.done:
+            self._model.count(batch.x, batch.condition)
+            self.done = True
+        with torch.no_grad():
+            loss = -float(self._model.symbol_nats(batch.x, batch.condition).sum()) / max(1, len(batch.x))
+        return {"loss": loss, "ngrams": float(sum(len(self._model.get_buffer(f"orders.{k}.keys")) for k in range(len(self._model.orders))))}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"done": self.done}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.done = bool(state["done"])
+
+
+@dataclass(frozen=True)
+class _Grams:
+    """The distinct n-grams of one order: sorted keys, occurrences, the node of each without its first symbol (in the
+    order below), and whether it begins with the marker."""
+
+    keys: np.ndarray
+    counts: np.ndarray
+    suffixes: np.ndarray
+    marked: np.ndarray
+
+
+def _marked(rows: Tensor, marker: int) -> Tensor:
+    """The rows with the marker before their first symbol."""
+    return torch.cat([torch.full_like(rows[:, :1], marker), rows], 1)
+
+
+def _shifted(nodes: Tensor) -> Tensor:
+    """Each position's predecessor; -1 at the first."""
+    return torch.cat([torch.full_like(nodes[:, :1], -1), nodes[:, :-1]], 1)
+
+
+def _pick(table: Tensor, nodes: Tensor, missing: float) -> Tensor:
+    """Float64 entries of a table, `missing` where a node is -1."""
+    if len(table) == 0:
+        return torch.full(nodes.shape, missing, dtype=torch.float64, device=nodes.device)
+    return torch.where(nodes >= 0, table[nodes.clamp(min=0)].double(), missing)
+
+
+def _distinct(rows: np.ndarray, roots: np.ndarray, order: int, marker: int) -> list[_Grams]:
+    """The n-grams of every order up to `order` in `rows` (B, 1 + T), whose first column is the marker."""
+    radix = marker + 1
+    nodes = np.broadcast_to(roots[:, None], rows.shape)  # of the (k-1)-gram that ends at each position
+    grams: list[_Grams] = []
+    for k in range(1, order + 1):
+        parents = nodes if k == 1 else np.pad(nodes[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
+        here = (parents >= 0) & (rows >= 0)
+        keys, inverse, counts = np.unique(
+            parents[here] * radix + rows[here], return_inverse=True, return_counts=True
+        )
+        suffixes = np.zeros(len(keys), dtype=np.int64)
+        suffixes[inverse] = nodes[here]  # every occurrence has the same one
+        marked = keys % radix == marker if k == 1 else grams[-1].marked[keys // radix]
+        grams.append(_Grams(keys, counts, suffixes, marked))
+        nodes = np.full(rows.shape, -1, dtype=np.int64)
+        nodes[here] = inverse
+    return grams
+
+
+def _adjusted(gram: _Grams, above: np.ndarray | None) -> np.ndarray:
+    """Kneser & Ney's counts: occurrences at the highest order or after the marker, else distinct symbols before it.
+
+    `above` has the suffix of every n-gram of the next higher order.
+    """
+    if above is None:
+        return gram.counts
+    return np.where(gram.marked, gram.counts, np.bincount(above, minlength=len(gram.keys)))
+
+
+def _discounts(counts: np.ndarray) -> np.ndarray:
+    """D(0), D(1), D(2), D(3+): Chen & Goodman 1999, eq. 17; 0, 1/2, 1, 3/2 where the data are too few for it."""
+    n = np.bincount(np.minimum(counts, 5), minlength=6).astype(float)
+    fallback = np.array([0.0, 0.5, 1.0, 1.5])
+    if (n[1:5] == 0).any():
+        return fallback
+    y = n[1] / (n[1] + 2 * n[2])
+    found = np.array([0.0, 1 - 2 * y * n[2] / n[1], 2 - 3 * y * n[3] / n[2], 3 - 4 * y * n[4] / n[3]])
+    return np.asarray(np.where((found >= 0) & (found <= np.arange(4)), found, fallback))
+
+
+def _smooth(gram: _Grams, counts: np.ndarray, contexts: int, radix: int) -> tuple[np.ndarray, np.ndarray]:
+    """Share of every n-gram and rest of every context."""
+    parents = gram.keys // radix
+    counts = np.where(gram.keys % radix == radix - 1, 0, counts)  # the marker is a context and never predicted
+    discount = _discounts(counts)[np.minimum(counts, 3)]
+    total = np.bincount(parents, counts, minlength=contexts)
+    taken = np.bincount(parents, discount, minlength=contexts)
+    rest = np.divide(taken, total, out=np.ones(contexts), where=total > 0)
+    share = (counts - discount) / np.maximum(total, 1)[parents]
+    return share, rest

@@ -1,0 +1,123 @@
+"""Probabilistic principal component analysis (Tipping & Bishop 1999).
+
+A latent z ~ N(0, I_q) makes x = W z + m + s e with e ~ N(0, I_D), so that
+
+    p(x) = N(x; m, C),   C = W W^T + s^2 I                                            (their eq. 5)
+
+The likelihood is greatest at W = U_q (L_q - s^2 I)^(1/2) and s^2 the mean of the eigenvalues left out (eqs. 7, 8),
+with U_q, L_q the leading eigenvectors and eigenvalues of the sample covariance. The posterior mean of the latent,
+M^-1 W^T (x - m) with M = W^T W + s^2 I, is the code of an item (eq. 9).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from makar.core.learner import Batch
+from makar.core.model import Encodes, LogProb, Tiny
+from makar.core.noise import Noise
+from makar.core.spaces import Classes, Columns, Levels, Reals, Space
+from makar.families._stat import Cells, OnePass, PerClass, correlate
+
+
+@dataclass(frozen=True)
+class Config:
+    latent: int = 12  # q, at most D - 1
+    floor: float = 1e-6  # least s^2
+
+
+class PPCA(PerClass, Encodes):
+    """A subspace with noise around it for every class; one more, of all items, codes what has no class."""
+
+    Config = Config
+    spaces = (Reals, Levels, Columns)
+
+    def __init__(self, space: Space, condition: Classes | None, config: Config) -> None:
+        super().__init__(space, condition, config)
+        self.cells = Cells(space)
+        d = self.cells.dimensions
+        self.latent = min(config.latent, d - 1)
+        sets = self.classes + 1  # the last is of all items, so that label -1 indexes it
+        self.register_buffer("mean", torch.zeros(sets, d, dtype=torch.float64))
+        self.register_buffer("loadings", torch.zeros(sets, d, self.latent, dtype=torch.float64))
+        self.register_buffer("variance", torch.ones(sets, dtype=torch.float64))
+        self.mean: Tensor  # (S, D)
+        self.loadings: Tensor  # (S, D, q)
+        self.variance: Tensor  # (S,)
+
+    def learner(self) -> OnePass:
+        return OnePass(self._fit)
+
+    def _fit(self, batch: Batch) -> float:
+        centres = self.cells.centres(batch.x)
+        groups = self.members(batch)
+        for g, rows in enumerate(groups):
+            self._fit_set(g, centres[rows])
+        self._fit_set(-1, centres)
+        nats = [self._nats(centres[rows], g).sum() for g, rows in enumerate(groups)]
+        return -float(torch.stack(nats).sum()) / len(centres) - self.cells.volume
+
+    def _fit_set(self, which: int, x: Tensor) -> None:
+        d, q = x.shape[1], self.latent
+        covariance = torch.cov(x.T, correction=0).reshape(d, d) + torch.diag(self.cells.variance)
+        values, vectors = torch.linalg.eigh(covariance)
+        variance = values[: d - q].mean().clamp(min=self.config.floor)
+        scales = (values[d - q :] - variance).clamp(min=0.0).sqrt()
+        self.mean[which] = x.mean(0)
+        self.loadings[which] = vectors[:, d - q :] * scales
+        self.variance[which] = variance
+
+    def _inner(self) -> Tensor:
+        """M = W^T W + s^2 I of every set, (S, q, q)."""
+        eye = torch.eye(self.latent, dtype=torch.float64, device=self.mean.device)
+        return self.loadings.mT @ self.loadings + self.variance[:, None, None] * eye
+
+    def _nats(self, y: Tensor, which: int) -> Tensor:
+        """log N(y; m, W W^T + s^2 I), (B,), by way of the q x q matrix M (Woodbury's identity)."""
+        d = y.shape[1]
+        centred = y - self.mean[which]
+        lower = torch.linalg.cholesky(self._inner()[which])
+        explained = torch.linalg.solve_triangular(lower, self.loadings[which].T @ centred.T, upper=False)
+        distance = (centred.square().sum(1) - explained.square().sum(0)) / self.variance[which]
+        log_volume = (d - self.latent) * self.variance[which].log() + 2.0 * lower.diagonal().log().sum()
+        return -0.5 * (distance + log_volume + d * math.log(2 * math.pi))
+
+    def draw(self, noise: Noise, condition: Tensor | None = None) -> Tensor:
+        chosen = self.choose(noise, condition)
+        signal = correlate(noise.normal(self.latent).double(), self.loadings, chosen)
+        scatter = noise.normal(self.cells.dimensions).double() * self.variance[chosen].sqrt().unsqueeze(1)
+        return self.cells.items(self.mean[chosen] + signal + scatter)
+
+    def log_prob(self, x: Tensor, noise: Noise, condition: Tensor | None = None) -> LogProb:
+        y = self.cells.vectors(x, noise)
+        nats = torch.stack([self._nats(y, g) for g in range(self.groups)], 1) + self.cells.volume
+        return LogProb(self.mix(nats, condition).float(), "exact" if self.cells.exact else "lower")
+
+    def _sets(self, condition: Tensor | None, batch: int) -> Tensor:
+        """Which set codes every row, int64 (B,)."""
+        labels = self.labels(condition if self.classes else None, batch)
+        return torch.where(labels < 0, self.classes, labels)
+
+    def encode(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """The posterior mean of the latent, float32 (B, q)."""
+        which = self._sets(condition, len(x))
+        projections = torch.linalg.solve(self._inner(), self.loadings.mT)  # (S, q, D)
+        return correlate(self.cells.centres(x) - self.mean[which], projections, which).float()
+
+    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Items nearest to W z + m, for z (B, q)."""
+        which = self._sets(condition, len(z))
+        return self.cells.items(self.mean[which] + correlate(z.double(), self.loadings, which))
+
+    def flops(self) -> float:
+        """The sample covariance: D^2 multiply-adds."""
+        return 2.0 * self.cells.dimensions**2
+
+    @classmethod
+    def tiny(cls, space: Space) -> Tiny:
+        bars = {Reals: 0.1, Levels: 0.1, Columns: 0.1}
+        return Tiny(Config(latent=4), steps=1, bar=bars[type(space)])

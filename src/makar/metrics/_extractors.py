@@ -1,0 +1,164 @@
+"""Extractors: what turns items into the float64 vectors in which sets are compared.
+
+An extractor is part of a score's definition, so each has a name that says its kind and ends with a digest of whatever
+it learnt from: two scores share a column only if the names are equal.
+
+    points        the numbers themselves
+    pixels        levels on [-1, 1]
+    pca-<d>       pixels on the d leading principal components of the training set
+    columns       numeric columns in units of the training set's standard deviation; categorical ones as one-hot
+                  vectors divided by sqrt(2), so that two different categories lie 1 apart
+    ngrams-<d>    square roots of the relative frequencies of hashed 1-, 2- and 3-grams of symbols (their Euclidean
+                  distance is Hellinger's), on the d leading principal components of the training set
+    probe-digits  the hidden layer of the shipped classifier, see `_probe.py`
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from makar.core.spaces import Categorical, Columns, Levels, Reals, Space, Tokens
+from makar.metrics._extractor import Extractor
+from makar.metrics._probe import SPACE as DIGITS
+from makar.metrics._probe import Probe
+
+_BUCKETS = 1024
+_EXACT = 512  # dimensions up to which principal components come from the full eigendecomposition
+
+
+class Points(Extractor):
+    """The numbers themselves, flattened."""
+
+    name = "points"
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x.double().flatten(1)
+
+
+class Pixels(Extractor):
+    """Levels 0..levels-1 on [-1, 1], flattened."""
+
+    name = "pixels"
+
+    def __init__(self, space: Levels) -> None:
+        self._top = space.levels - 1
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x.double().flatten(1) * (2.0 / self._top) - 1.0
+
+
+class Rows(Extractor):
+    """Standardised numeric columns beside scaled one-hot vectors."""
+
+    def __init__(self, space: Columns, train: Tensor) -> None:
+        self._space = space
+        self._mean = train.double().mean(0)
+        self._std = train.double().std(0).clamp(min=1e-9)
+        self.name = f"columns-{_digest(train)}"
+
+    def __call__(self, x: Tensor) -> Tensor:
+        standard = (x.double() - self._mean) / self._std
+        parts = []
+        for i, column in enumerate(self._space.columns):
+            if isinstance(column, Categorical):
+                parts.append(F.one_hot(x[:, i].long(), column.levels).double() * 0.5**0.5)
+            else:
+                parts.append(standard[:, i : i + 1])
+        return torch.cat(parts, 1)
+
+
+class _NGrams(Extractor):
+    """Hellinger coordinates of hashed n-grams of symbols, n = 1, 2, 3; float64 (n, 1024)."""
+
+    name = "ngrams"
+
+    def __call__(self, x: Tensor) -> Tensor:
+        counts = torch.zeros(len(x), _BUCKETS, dtype=torch.float64)
+        key = torch.zeros_like(x)
+        whole = torch.ones_like(x, dtype=torch.bool)
+        for n in range(1, min(3, x.shape[1]) + 1):
+            stop = x.shape[1] - n + 1
+            symbols = x[:, n - 1 :]
+            whole = whole[:, :stop] & (symbols >= 0)
+            # Knuth's multiplicative hash; n enters so that "a" and "aa" fall apart
+            key = ((key[:, :stop] * 31 + symbols + n) * 2654435761) % (1 << 31)
+            counts.scatter_add_(1, (key >> 8) % _BUCKETS, whole.double())
+        return torch.sqrt(counts / counts.sum(1, keepdim=True).clamp(min=1.0))
+
+
+class Pca(Extractor):
+    """The leading principal components of another extractor's features of the training set."""
+
+    def __init__(self, base: Extractor, train: Tensor, dimensions: int) -> None:
+        features = base(train)
+        self._base = base
+        self._mean = features.mean(0)
+        self._basis = _principal(features - self._mean, min(dimensions, features.shape[1]))
+        kind = "pca" if base.name == "pixels" else base.name
+        self.name = f"{kind}-{self._basis.shape[1]}-{_digest(train)}"
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return (self._base(x) - self._mean) @ self._basis
+
+
+def _digest(train: Tensor) -> str:
+    """Eight hexadecimal digits of the training items, which fix what is fitted to them.
+
+    The items and not the fitted numbers are hashed, since those differ in their last bits between machines.
+    """
+    return hashlib.sha256(train.contiguous().numpy().tobytes()).hexdigest()[:8]
+
+
+def _principal(centred: Tensor, count: int) -> Tensor:
+    """Orthonormal basis (d, count) of the leading principal components of centred (n, d)."""
+    if centred.shape[1] <= _EXACT:
+        vectors: Tensor = torch.linalg.eigh(centred.T @ centred).eigenvectors
+        return vectors.flip(1)[:, :count]
+    # Halko, Martinsson & Tropp 2011, algorithm 4.4: subspace iteration from a random start
+    start = torch.randn(centred.shape[1], count + 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    basis: Tensor = torch.linalg.qr(start).Q
+    for _ in range(6):
+        basis = torch.linalg.qr(centred.T @ (centred @ basis)).Q
+    small = centred @ basis
+    turned = basis @ torch.linalg.eigh(small.T @ small).eigenvectors
+    return turned.flip(1)[:, :count]
+
+
+def extractor_for(space: Space, modality: str, train: Tensor, dataset: str = "") -> Extractor:
+    """The extractor that scores of this kind of data are made with.
+
+    `train` is the training set in `space`; `dataset` is the dataset's name, by which the digits are known.
+    """
+    if space == DIGITS and modality == "pictures" and "digits" in dataset:
+        return Probe()
+    if isinstance(space, Levels):
+        return Pca(Pixels(space), train, 64)
+    if isinstance(space, Columns):
+        return Rows(space, train)
+    if isinstance(space, Tokens):
+        return Pca(_NGrams(), train, 64)
+    assert isinstance(space, Reals)
+    return Points()
+
+
+def classifier_for(extractor: Extractor, train: Tensor, labels: Tensor | None) -> Callable[[Tensor], Tensor] | None:
+    """What reads an item's class from it, (x) -> int64 (n,): the probe, or logistic regression on the features.
+
+    None where there are no labels, or only one class.
+    """
+    if isinstance(extractor, Probe):
+        return extractor.classify
+    if labels is None or len(labels.unique()) < 2:
+        return None
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+    model.fit(extractor(train).numpy(), labels.numpy())
+    return lambda x: torch.from_numpy(model.predict(extractor(x).numpy()))

@@ -1,0 +1,247 @@
+"""One cell of a comparison: train, measure, score, and show a little of what was made.
+
+    python -m makar.verbs.cell PROTOCOL FAMILY SEED OUT
+
+Runs in a process of its own with one thread (see `_isolate`), and writes its records, one a line, to OUT. With the
+word "anchors" for a family it scores what has no model: the training set (floor) and trivial generators (ceiling).
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import os
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from makar import data as sources
+from makar.core import files
+from makar.core.errors import MakarError
+from makar.core.score import Score
+from makar.data import Dataset
+from makar.verbs.protocol import ANCHORS, Cell, Preview, Protocol, Speed, Value
+from makar.verbs.sample import TILE, draw
+from makar.verbs.score import anchors, score
+from makar.verbs.train import fit
+from makar.verbs.trained import Trained
+
+_HISTORY = 200  # points kept of a training curve
+_REQUESTS = 64  # single items asked for at most
+_PATIENCE = 3.0  # wall seconds for them
+_BATCH = 1024  # largest batch tried
+_COLUMNS, _ROWS = 10, 4  # of a grid of pictures
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Make one cell; returns the exit code."""
+    protocol_path, family, seed, out = arguments
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    protocol = Protocol.read(Path(protocol_path))
+    try:
+        cells = measure_anchors(protocol) if family == ANCHORS else [measure(protocol, family, int(seed))]
+    except MakarError as error:
+        cells = [Cell(family=family, seed=int(seed), status="failed", reason=str(error))]
+    files.write_text(Path(out), "".join(cell.model_dump_json() + "\n" for cell in cells))
+    return 0
+
+
+def _leave_with_parent() -> None:
+    """End this process when the parent's end of standard input closes, however the parent ended."""
+    while os.read(0, 1):
+        pass
+    os._exit(3)
+
+
+def measure(protocol: Protocol, family: str, seed: int) -> Cell:
+    """The record of one family trained with one seed."""
+    data = load(protocol)
+    trained = fit(family, data, protocol.limits(), seed=seed)
+    record = trained.record
+    speed = measure_speed(trained, data)
+    scores = score(trained, data, n=protocol.n, seed=seed)
+    tensors = [*trained.model.parameters(), *trained.model.buffers()]
+    return Cell(
+        family=family,
+        seed=seed,
+        scores=values(scores),
+        seconds=round(record.seconds, 3),
+        cpu_seconds=round(record.cpu_seconds, 3),
+        parameters=sum(p.numel() for p in trained.model.parameters()),
+        size_bytes=sum(t.numel() * t.element_size() for t in tensors),
+        flops=trained.model.flops(),
+        steps=record.steps,
+        events=tuple(record.events[:50]),
+        history=thin(record.history),
+        speed=speed,
+        preview=preview(trained, data, seed),
+    )
+
+
+def measure_anchors(protocol: Protocol) -> list[Cell]:
+    """The records of floor and ceiling; the floor shows real held-out things."""
+    data = load(protocol)
+    found = anchors(data, protocol.n)
+    return [
+        Cell(
+            kind="anchor",
+            family=name,
+            seed=0,
+            scores=values(scores),
+            preview=_show(data.held_out.things, data.held_out.labels, data) if name == "floor" else None,
+        )
+        for name, scores in found.items()
+    ]
+
+
+def load(protocol: Protocol) -> Dataset:
+    """The protocol's data. Raises MakarError where it is not what it was when the comparison began."""
+    data = sources.load(protocol.data.spec, **protocol.data.options)
+    if data.manifest.digest != protocol.data.digest:
+        raise MakarError(f"the data '{protocol.data.spec}' has changed since the comparison began; start another one")
+    return data
+
+
+def values(scores: Sequence[Score]) -> dict[str, Value]:
+    """Scores by their full names."""
+    return {
+        s.name: Value(
+            value=_finite(s.value),
+            low=_finite(s.low),
+            high=_finite(s.high),
+            n=s.n,
+            higher_is_better=s.higher_is_better,
+            caveats=tuple(s.caveats),
+        )
+        for s in scores
+    }
+
+
+def _finite(x: float) -> float | None:
+    return float(x) if math.isfinite(x) else None
+
+
+def thin(history: Sequence[dict[str, float]]) -> tuple[dict[str, float | None], ...]:
+    """At most 200 points of a history, evenly spaced, the last one among them."""
+    step = max(1, math.ceil(len(history) / _HISTORY))
+    kept = list(history[::-1][::step])[::-1]
+    return tuple({key: float(f"{value:.6g}") for key, value in point.items()} for point in kept)
+
+
+def measure_speed(trained: Trained, data: Dataset) -> Speed:
+    """How fast a model that has not drawn yet makes single items and batches, on one thread."""
+    latencies: list[float] = []
+    end = math.inf
+    while len(latencies) < 4 or (len(latencies) <= _REQUESTS and time.perf_counter() < end):
+        start = time.perf_counter()
+        draw(trained, 1, seed=len(latencies), labels=_labels(data, trained, 1))
+        latencies.append(time.perf_counter() - start)
+        end = min(end, start + _PATIENCE)
+    batch, seconds = TILE, 0.0
+    while True:
+        start = time.process_time()
+        draw(trained, batch, seed=1, labels=_labels(data, trained, batch))
+        seconds = time.process_time() - start
+        if seconds > 0.3 or batch >= _BATCH:
+            break
+        batch *= 2
+    requests = latencies[1:]
+    return Speed(
+        first_output_s=round(latencies[0], 6),
+        requests=len(requests),
+        latency_p50=round(statistics.median(requests), 6),
+        latency_p90=bound(requests, 0.9),
+        per_cpu_second=float(f"{batch / max(seconds, 1e-6):.5g}"),
+        batch=batch,
+    )
+
+
+def bound(latencies: Sequence[float], share: float, confidence: float = 0.99) -> float | None:
+    """The smallest latency X of which it can be claimed that at least `share` of all requests take at most X.
+
+    With t of the N observed above X, the claim stands if P(Binomial(N, 1 - share) <= t) <= 1 - confidence, which is
+    MLPerf's early-stopping rule: for a 90th percentile it takes 44 requests with none above, 64 with one.
+    """
+    n, ordered = len(latencies), sorted(latencies, reverse=True)
+    found = None
+    below = 0.0
+    for t in range(n):
+        below += math.comb(n, t) * (1 - share) ** t * share ** (n - t)
+        if below > 1 - confidence:
+            break
+        found = ordered[t]
+    return None if found is None else round(found, 6)
+
+
+def _labels(data: Dataset, trained: Trained, n: int) -> Tensor | None:
+    """The classes in turn, where the model knows classes."""
+    return torch.arange(n) % len(data.classes) if trained.model.classes else None
+
+
+def preview(trained: Trained, data: Dataset, seed: int) -> Preview:
+    """A few things that the model makes; for pictures also those of the training set that are nearest to them."""
+    n = _COLUMNS * _ROWS if data.modality == "pictures" else 400 if data.modality == "points" else 6
+    labels = _labels(data, trained, n)
+    x = draw(trained, n, seed=seed, labels=labels)
+    things = trained.codec.decode(x)
+    if data.modality != "pictures":
+        return _show(things, None, data)
+    shown = _show(things, labels.numpy() if labels is not None and len(data.classes) == _COLUMNS else None, data)
+    train = trained.codec.encode(data.train.things)
+    nearest = torch.cdist(x[:_COLUMNS].flatten(1).float(), train.flatten(1).float()).argmin(1)
+    pairs = [*things[:_COLUMNS], *(data.train.things[i] for i in nearest.tolist())]
+    return shown.model_copy(update={"nearest_png": grid(pairs, _COLUMNS, data.levels)})
+
+
+def _show(things: Sequence[Any], labels: np.ndarray | None, data: Dataset) -> Preview:
+    if data.modality == "pictures":
+        captions: tuple[str, ...] = ()
+        if labels is not None and len(data.classes) == _COLUMNS:
+            things = _by_class(things, labels)
+            captions = data.classes
+        return Preview(png=grid(things[: _COLUMNS * _ROWS], _COLUMNS, data.levels), columns=_COLUMNS, captions=captions)
+    if data.modality == "text":
+        return Preview(texts=tuple(str(thing)[:400] for thing in things[:4]))
+    if data.modality == "rows":
+        return Preview(rows=tuple(dict(row) for row in things[:6]))
+    points = np.asarray(things[:400], dtype=np.float64)
+    return Preview(points=tuple(tuple(float(f"{v:.4g}") for v in point) for point in points))
+
+
+def _by_class(things: Sequence[Any], labels: np.ndarray) -> list[Any]:
+    """The first things of every class, row by row, so that a column holds one class."""
+    places = [np.flatnonzero(labels == k)[:_ROWS] for k in range(_COLUMNS)]
+    full = min(len(p) for p in places)
+    return [things[int(places[k][r])] for r in range(full) for k in range(_COLUMNS)]
+
+
+def grid(pictures: Sequence[np.ndarray], columns: int, levels: int) -> str:
+    """Pictures (H, W, C) with values below `levels`, side by side with a gap of one pixel, as a PNG in base64."""
+    first = np.asarray(pictures[0])
+    height, width, channels = first.shape
+    rows = math.ceil(len(pictures) / columns)
+    sheet = np.zeros((rows * (height + 1) - 1, columns * (width + 1) - 1, 4), np.uint8)
+    for i, picture in enumerate(pictures):
+        top, left = i // columns * (height + 1), i % columns * (width + 1)
+        scaled = np.asarray(picture, dtype=np.float64) * (255.0 / (levels - 1))
+        place = sheet[top : top + height, left : left + width]
+        place[..., :3] = scaled.round().astype(np.uint8) if channels == 3 else scaled[..., :1].round().astype(np.uint8)
+        place[..., 3] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(sheet).save(buffer, format="PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

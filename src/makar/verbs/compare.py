@@ -1,0 +1,227 @@
+"""Compare: every family that fits the data, on the same split, budget, seeds and metrics.
+
+    conditions ─► protocol.json        cell = (family, seed) ─own process─► one line of results.jsonl ─► summary.json
+
+A comparison that was stopped or killed goes on where it was when it is called again; families and seeds can be added to
+it, other conditions are refused. Cells run through any `concurrent.futures.Executor`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import math
+from abc import ABC
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from makar import data as sources
+from makar.core import files, registry
+from makar.core.errors import MakarError, did_you_mean
+from makar.core.spaces import Columns, Levels, Reals, Tokens
+from makar.verbs._isolate import COMMAND, Task, run
+from makar.verbs.budget import Budget
+from makar.verbs.probe import probe
+from makar.verbs.protocol import ANCHORS, PROTOCOL, RESULTS, Cell, Data, Protocol, libraries, read_results
+from makar.verbs.summary import Summary, summarise
+
+SUMMARY = "summary.json"
+_LOCK = ".lock"
+_STOP = ".stop"
+_SPACES: dict[str, type[Any]] = {"pictures": Levels, "text": Tokens, "rows": Columns, "points": Reals}
+
+
+class Watch(ABC):
+    """Is told how a comparison goes. This one says nothing; see `makar.apps.table.watch` for the terminal's."""
+
+    def begin(self, protocol: Protocol, cells: int, done: int, workers: int) -> None:
+        """Before the first cell: how many cells there are and how many are already done."""
+
+    def finished(self, cell: Cell) -> None:
+        """After every cell."""
+
+    def end(self, complete: bool) -> None:
+        """After the last one, or when it was stopped."""
+
+
+class Quiet(Watch):
+    """Says nothing."""
+
+
+def compare(
+    spec: str,
+    families: str | Sequence[str] = "all",
+    budget: str = "20s",
+    seeds: int = 3,
+    out: Path | str = "comparison",
+    *,
+    workers: int = 2,
+    n: int = 1000,
+    options: dict[str, Any] | None = None,
+    timeout: float | None = None,
+    price: float | None = None,
+    executor: Executor | None = None,
+    watch: Watch | None = None,
+) -> Summary:
+    """Compare `families` ("all", names, or names with commas) on the data that `spec` names; results go to `out`.
+
+    `timeout` is in wall seconds a cell; `price` is money per CPU hour, and without one no costs are shown.
+    Raises MakarError for a family that does not fit, and where `out` holds a comparison under other conditions.
+    """
+    protocol = plan(spec, families, budget, seeds, n=n, options=options, timeout=timeout, price=price)
+    return carry_out(protocol, Path(out), workers=workers, executor=executor, watch=watch)
+
+
+def plan(
+    spec: str,
+    families: str | Sequence[str] = "all",
+    budget: str = "20s",
+    seeds: int = 3,
+    *,
+    n: int = 1000,
+    options: dict[str, Any] | None = None,
+    timeout: float | None = None,
+    price: float | None = None,
+) -> Protocol:
+    """The conditions of a comparison, and which cells it has. Loads the data and probes the machine."""
+    if seeds < 1 or n < 2:
+        raise MakarError(f"a comparison needs at least one seed and two generated items, not {seeds} and {n}")
+    limit = Budget.parse(budget, price)
+    given = dict(options or {})
+    dataset = sources.load(spec, **given)
+    return Protocol(
+        data=Data.of(spec, given, dataset.manifest),
+        families=choose(families, dataset.modality),
+        seeds=tuple(range(seeds)),
+        budget=budget,
+        n=n,
+        timeout=timeout or 10.0 * (limit.cpu or limit.wall or 60.0) + 600.0,
+        price=price,
+        machine=probe(),
+        libraries=libraries(),
+    )
+
+
+def choose(families: str | Sequence[str], modality: str) -> tuple[str, ...]:
+    """Names of families that are written for the space of this modality. Raises MakarError for one that is not."""
+    space = _SPACES.get(modality)
+    if space is None:
+        raise MakarError(f"the modality '{modality}' is not known{did_you_mean(modality, _SPACES)}")
+    fitting = tuple(name for name in registry.modules("families") if space in registry.load("families", name).spaces)
+    if families == "all":
+        return fitting
+    names = [name.strip() for name in families.split(",")] if isinstance(families, str) else list(families)
+    for name in names:
+        registry.load("families", name)  # the sentence for a name that is not there is the registry's
+        if name not in fitting:
+            raise MakarError(f"'{name}' is not written for {modality}; these are: {', '.join(fitting)}")
+    if not names:
+        raise MakarError(f"no family was named; for {modality} there is: {', '.join(fitting)}")
+    return tuple(dict.fromkeys(names))
+
+
+def carry_out(
+    protocol: Protocol,
+    out: Path,
+    *,
+    workers: int = 2,
+    executor: Executor | None = None,
+    watch: Watch | None = None,
+    command: tuple[str, ...] = COMMAND,
+) -> Summary:
+    """Make the cells that `out` does not have yet. Ctrl-C ends what is running and keeps what is finished."""
+    watch = watch or Quiet()
+    with _alone(out):
+        protocol = _join(protocol, out)
+        protocol.write(out)
+        done = {(cell.family, cell.seed) for cell in read_results(out, protocol)}
+        wanted = [(family, seed) for seed in protocol.seeds for family in protocol.families]
+        left = [cell for cell in wanted if cell not in done]
+        if ("floor", 0) not in done:
+            left.insert(0, (ANCHORS, 0))
+        text, stop = protocol.model_dump_json(), str(out.resolve() / _STOP)
+        tasks = [Task(text, family, seed, protocol.timeout, stop, command) for family, seed in left]
+        watch.begin(protocol, len(wanted), len(wanted) - sum(cell in left for cell in wanted), workers)
+        if executor is not None:
+            complete = _make(tasks, executor, out, watch)
+        else:
+            with ThreadPoolExecutor(max_workers=max(1, workers)) as own:
+                complete = _make(tasks, own, out, watch)
+        summary = summarise(protocol, read_results(out, protocol))
+        files.write_json(out / SUMMARY, summary.model_dump(mode="json"))
+        watch.end(complete)
+        return summary
+
+
+def _join(protocol: Protocol, out: Path) -> Protocol:
+    """The protocol with the families and seeds that the folder already has; other conditions are refused."""
+    if not (out / PROTOCOL).exists():
+        if (out / RESULTS).exists():
+            raise MakarError(f"{out} holds results without a protocol; give another folder with --out")
+        return protocol
+    old = Protocol.read(out / PROTOCOL)
+    if old.digest != protocol.digest:
+        raise MakarError(
+            f"{out} holds a comparison under other conditions: {old.differences(protocol)}; "
+            "give another folder with --out"
+        )
+    return protocol.model_copy(
+        update={
+            "families": tuple(dict.fromkeys([*old.families, *protocol.families])),
+            "seeds": tuple(sorted({*old.seeds, *protocol.seeds})),
+        }
+    )
+
+
+def _make(tasks: Sequence[Task], executor: Executor, out: Path, watch: Watch) -> bool:
+    """Run the tasks and append every record as it comes. Returns whether all were made."""
+    futures: dict[Future[list[Cell]], Task] = {executor.submit(run, task): task for task in tasks}
+    kept: set[Future[list[Cell]]] = set()
+    try:
+        for future in as_completed(futures):
+            _keep(future, futures[future], out, watch)
+            kept.add(future)
+    except KeyboardInterrupt:
+        (out / _STOP).touch()
+        for future in reversed(futures):  # the last first, so that none begins while others are called off
+            if not future.cancel() and future not in kept:
+                _keep(future, futures[future], out, watch)
+        return False
+    return True
+
+
+def _keep(future: Future[list[Cell]], task: Task, out: Path, watch: Watch) -> None:
+    """Append what a task has made. A task lost by its executor (a worker that died) is a crashed cell."""
+    error = future.exception()
+    if error is None:
+        cells = future.result()
+    else:
+        digest = Protocol.model_validate_json(task.protocol).digest
+        reason = f"the executor lost it: {type(error).__name__}: {error}"
+        cells = [Cell(family=task.family, seed=task.seed, status="crashed", reason=reason, protocol=digest)]
+    for cell in cells:
+        files.append_line(out / RESULTS, cell.model_dump_json())
+        watch.finished(cell)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold the folder's lock, which the system lets go of when the process ends, however it does."""
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / _LOCK, "wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise MakarError(f"another comparison is writing to {out}; wait for it or give another --out") from None
+        (out / _STOP).unlink(missing_ok=True)
+        yield
+        (out / _STOP).unlink(missing_ok=True)
+
+
+def estimate(protocol: Protocol, cells: int, workers: int) -> float | None:
+    """Seconds that training `cells` will take at least on `workers` workers, where the budget is in time."""
+    limit = protocol.limits()
+    seconds = [s for s in (limit.cpu, limit.wall) if s is not None]
+    return math.ceil(cells / max(1, workers)) * min(seconds) if seconds else None

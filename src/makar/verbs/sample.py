@@ -1,0 +1,141 @@
+"""Sample: from a model to things.
+
+Output i is a pure function of the model, the seed, i and its condition. Its random numbers come from a stream of its
+own; and since matrix products of other sizes give other last bits, outputs are always computed in tiles of `TILE`
+rows, output i at row i % TILE of its tile. So one seed makes the same things alone, in threes and in thousands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from makar.core import config, registry
+from makar.core.artifact import Artifact
+from makar.core.errors import MakarError
+from makar.core.model import Denoises, Draws, Model, PredictsNext
+from makar.core.noise import Noise
+from makar.core.sampler import Sampler
+from makar.verbs.trained import Trained
+
+TILE = 32
+
+
+def make_sampler(model: Model, name: str | None = None, settings: dict[str, Any] | None = None) -> Sampler | None:
+    """The sampler of this name, or the model's own choice; None for a model that draws in one pass."""
+    if isinstance(model, Draws):
+        if name is not None:
+            raise MakarError(f"{type(model).__name__} draws in one pass and takes no sampler; leave --sampler out")
+        return None
+    if not isinstance(model, Denoises | PredictsNext):
+        raise TypeError(f"{type(model).__name__} has no way to generate")
+    kind = registry.load("samplers", name or model.default_sampler)
+    if not isinstance(model, kind.takes):
+        fit = [n for n in registry.modules("samplers") if isinstance(model, registry.load("samplers", n).takes)]
+        raise MakarError(f"the sampler '{name}' does not take {type(model).__name__}; these do: {', '.join(fit)}")
+    sampler: Sampler = kind(config.build(kind.Config, settings or {}, f"the sampler '{name or model.default_sampler}'"))
+    return sampler
+
+
+def _tiles(indices: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
+    """Number of every tile that holds a wanted output, and the places within `indices` of those it holds."""
+    places: dict[int, list[int]] = {}
+    for place, index in enumerate(indices):
+        places.setdefault(index // TILE, []).append(place)
+    yield from places.items()
+
+
+def draw_rows(
+    model: Model, seed: int, indices: Sequence[int], labels: Tensor | None = None, sampler: Sampler | None = None
+) -> Tensor:
+    """Outputs `indices` of a seed as items of the model's space; `labels` int64 (len(indices),) or None."""
+    if not len(indices):
+        raise MakarError("asked for no outputs; give a number of at least 1")
+    sampler = sampler or make_sampler(model)
+    result: Tensor | None = None
+    with torch.inference_mode():
+        for tile, places in _tiles(indices):
+            rows = torch.tensor([indices[p] % TILE for p in places])
+            condition = None
+            if model.classes:
+                condition = torch.full((TILE,), -1, dtype=torch.int64)
+                if labels is not None:
+                    condition[rows] = labels[places]
+            noise = Noise.rows(seed, range(tile * TILE, (tile + 1) * TILE))
+            x = model.draw(noise, condition) if isinstance(model, Draws) else _run(sampler, model, noise, condition)
+            if result is None:
+                result = x.new_empty((len(indices), *x.shape[1:]))
+            result[places] = x[rows]
+    assert result is not None, "there is at least one tile"
+    return result.clone()  # out of inference mode, so that it can be used in training
+
+
+def _run(sampler: Sampler | None, model: Model, noise: Noise, condition: Tensor | None) -> Tensor:
+    assert sampler is not None, "a model that does not draw in one pass has a sampler"
+    return sampler.sample(model, noise, condition)
+
+
+def draw(
+    trained: Trained, n: int, seed: int = 0, labels: Tensor | None = None, sampler: Sampler | None = None
+) -> Tensor:
+    """The first n outputs of a seed, as items of the model's space."""
+    return draw_rows(trained.model, seed, range(n), labels, sampler or default_sampler(trained))
+
+
+def default_sampler(
+    trained: Trained, name: str | None = None, settings: dict[str, Any] | None = None
+) -> Sampler | None:
+    """The sampler, with the codec's prompt where it has one."""
+    given = dict(settings or {})
+    prompt = trained.codec.prompt()
+    if isinstance(trained.model, PredictsNext) and prompt:
+        given.setdefault("prompt", tuple(prompt))
+    return make_sampler(trained.model, name, given)
+
+
+def asked_labels(trained: Trained, n: int, label: str | int | Sequence[int] | None) -> Tensor | None:
+    """Labels for n outputs: one class by name or number for all, one for each, or None for no particular class."""
+    if label is None:
+        return None
+    classes = trained.manifest.classes
+    if not trained.model.classes:
+        raise MakarError("this model was trained without classes; leave --class out")
+    if isinstance(label, str | int):
+        if str(label) not in classes:
+            raise MakarError(f"there is no class '{label}'; there is: {', '.join(classes)}")
+        return torch.full((n,), classes.index(str(label)), dtype=torch.int64)
+    labels = torch.as_tensor(label, dtype=torch.int64)
+    if labels.shape != (n,) or bool((labels < -1).any()) or bool((labels >= len(classes)).any()):
+        raise MakarError(f"labels must be {n} numbers from -1 (any class) to {len(classes) - 1}")
+    return labels
+
+
+def sample(
+    trained: Trained,
+    n: int,
+    seed: int = 0,
+    label: str | int | Sequence[int] | None = None,
+    sampler: str | None = None,
+    settings: dict[str, Any] | None = None,
+) -> list[Artifact]:
+    """n things, each an artifact whose parents are the model and whose recipe says how to make it again."""
+    if n < 1:
+        raise MakarError(f"asked for {n} outputs; give a number of at least 1")
+    labels = asked_labels(trained, n, label)
+    how = default_sampler(trained, sampler, settings)
+    things = trained.codec.decode(draw(trained, n, seed, labels, how))
+    plan: dict[str, Any] = {"sampler": None, "sampler_settings": {}}
+    if how is not None:
+        plan = {"sampler": type(how).__module__.rpartition(".")[2], "sampler_settings": config.to_plain(how.config)}
+    return [
+        Artifact(
+            kind=trained.manifest.modality,
+            content=thing,
+            recipe=plan | {"seed": seed, "index": i, "label": None if labels is None else int(labels[i])},
+            parents=(trained.id,),
+        )
+        for i, thing in enumerate(things)
+    ]

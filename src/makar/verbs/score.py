@@ -1,0 +1,184 @@
+"""Score: every metric that applies, with intervals, between a floor and a ceiling.
+
+The floor is what real training data scores against the held-out data at the same n; the ceiling is what a trivial
+model (independent columns) scores. A number outside them is a finding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from makar.core import registry
+from makar.core.codec import Codec
+from makar.core.model import HasLogProb, LogProb, Model
+from makar.core.noise import Noise
+from makar.core.score import Generated, Metric, Reference, Sample, Score
+from makar.core.spaces import Classes, Tokens
+from makar.data import Dataset
+from makar.metrics import _extractors
+from makar.verbs.sample import draw
+from makar.verbs.train import make_codec
+from makar.verbs.trained import Trained
+
+_ROWS = 64  # held-out rows a likelihood is computed for at a time
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """A dataset made ready to score against: encoded, with features and a classifier where there is one."""
+
+    reference: Reference
+    extract: Any
+    codec: Codec
+    cache: dict[str, Any] = field(default_factory=dict)
+
+
+def yardstick(data: Dataset, codec: Codec | None = None) -> Yardstick:
+    """Encode both splits and their features. Without a codec the data's default is fitted."""
+    codec = codec or make_codec(data)[1]
+    train_x, held_x = codec.encode(data.train.things), codec.encode(data.held_out.things)
+    extract = _extractors.extractor_for(codec.space, data.modality, train_x, data.name)
+    parts = []
+    for split, x in ((data.train, train_x), (data.held_out, held_x)):
+        labels = None if split.labels is None else torch.from_numpy(split.labels).long()
+        parts.append(Sample(split.things, x, labels, extract(x)))
+    reference = Reference(
+        space=codec.space,
+        modality=data.modality,
+        train=parts[0],
+        held_out=parts[1],
+        extractor=extract.name,
+        condition=Classes(len(data.classes)) if data.classes else None,
+        classify=extract.classify,
+        units=codec.units(data.held_out.things),
+        volume=codec.nats(data.held_out.things),
+    )
+    return Yardstick(reference, extract, codec)
+
+
+def balanced_labels(labels: Tensor | None, n: int, classes: int) -> Tensor | None:
+    """n labels with each class as often as in `labels`, in a fixed order; None without classes."""
+    if labels is None or not classes:
+        return None
+    shares = torch.bincount(labels.clamp(min=0), minlength=classes).double() / max(len(labels), 1)
+    edges = (shares.cumsum(0) * n).round().long()
+    return torch.bucketize(torch.arange(n), edges, right=True).clamp(max=classes - 1)
+
+
+def held_out_log_prob(model: Model, x: Tensor, labels: Tensor | None, seed: int = 0) -> LogProb | None:
+    """Log-likelihood of the held-out rows under the model (packed text by rolling windows); None where it has none."""
+    if not isinstance(model, HasLogProb):
+        return None
+    if isinstance(model.space, Tokens) and labels is None:
+        return rolling_log_prob(model, x, seed)
+    return _in_parts(model, x, labels, seed)
+
+
+def _in_parts(model: Model, x: Tensor, labels: Tensor | None, seed: int) -> LogProb:
+    assert isinstance(model, HasLogProb)
+    parts, kind = [], None
+    for first in range(0, len(x), _ROWS):
+        rows = x[first : first + _ROWS]
+        noise = Noise.rows(seed, range(first, first + len(rows)))
+        condition = None if labels is None or not model.classes else labels[first : first + _ROWS]
+        with torch.no_grad():
+            result = model.log_prob(rows, noise, condition)
+        parts.append(result.nats.detach().double())
+        kind = result.kind
+    assert kind is not None, "there are held-out rows"
+    return LogProb(torch.cat(parts), kind)
+
+
+def rolling_log_prob(model: Model, x: Tensor, seed: int = 0) -> LogProb:
+    """Log-likelihood of packed text in windows that overlap by half, so that every symbol has context.
+
+    Rows are cut from one stream, so the symbols at a row's beginning have their context in the row before. With
+    windows w_k of the stream, log p = log p(w_1) + sum_k [log p(w_k) - log p(first half of w_k)]: each symbol is
+    scored once, and after the first window with at least half a window before it. One number for each window.
+    """
+    length = x.shape[1]
+    stream = x[x >= 0]
+    if length < 2 or len(stream) <= length or bool((x[:-1] < 0).any()):
+        return _in_parts(model, x, None, seed)  # rows are items of their own, not cuts of a stream
+    half = length // 2
+    starts = range(half, max(len(stream) - (length - half), half) + half, half)
+    first = _in_parts(model, stream[None, :length], None, seed)
+    windows, begun = [], length
+    for start in starts:
+        end = min(start + length, len(stream))
+        if end <= begun:
+            break
+        window = torch.full((length,), -1, dtype=torch.int64)
+        window[: end - start] = stream[start:end]
+        windows.append(window)
+        begun = end
+    if not windows:
+        return first
+    rows = torch.stack(windows)
+    whole = _in_parts(model, rows, None, seed)
+    context = _in_parts(model, rows[:, : length - half], None, seed)
+    return LogProb(torch.cat([first.nats, whole.nats - context.nats]), whole.kind)
+
+
+def score_tensor(
+    stick: Yardstick,
+    x: Tensor,
+    labels: Tensor | None,
+    likelihood: LogProb | None = None,
+    facts: dict[str, Any] | None = None,
+) -> list[Score]:
+    """All scores of generated items x."""
+    sample = Sample(stick.codec.decode(x), x, labels, stick.extract(x))
+    generated = Generated(sample, likelihood, facts or {})
+    scores: list[Score] = []
+    for name in registry.modules("metrics"):
+        metric: Metric = registry.load("metrics", name)()
+        if stick.reference.modality in metric.modalities:
+            scores += metric(stick.reference, generated)
+    return scores
+
+
+def score(trained: Trained, data: Dataset, n: int = 1000, seed: int = 1, stick: Yardstick | None = None) -> list[Score]:
+    """Draw n outputs, classes as in the training data, and compare them with the held-out data.
+
+    The yardstick's codec must be the model's own, since a likelihood is of the model's own symbols.
+    """
+    stick = stick or yardstick(data, trained.codec)
+    held = stick.reference.held_out
+    labels = balanced_labels(stick.reference.train.labels, n, trained.model.classes)
+    x = draw(trained, n, seed, labels)
+    likelihood = held_out_log_prob(trained.model, held.x, held.labels if trained.model.classes else None, seed)
+    return score_tensor(stick, x, labels, likelihood, {"family": trained.family})
+
+
+def anchors(data: Dataset, n: int = 1000, seed: int = 1, stick: Yardstick | None = None) -> dict[str, list[Score]]:
+    """The floor (training items themselves, in content order) and the ceiling (independent columns), at the same n."""
+    from makar.verbs.train import fit
+
+    stick = stick or yardstick(data)
+    train = stick.reference.train
+    classes = len(data.classes) if train.labels is not None else 0
+    wanted = balanced_labels(train.labels, n, classes)
+    rows = _real_rows(train, n, wanted)
+    labels = None if train.labels is None or len(train.labels) != len(train.x) else train.labels[rows]
+    trivial = fit("independent", data, budget="5s", seed=seed)
+    return {
+        "floor": score_tensor(stick, train.x[rows], labels),
+        "ceiling": score(trivial, data, n, seed, stick),
+    }
+
+
+def _real_rows(train: Sample, n: int, wanted: Tensor | None) -> Tensor:
+    """Indices of n training rows (of the wanted classes where there are classes), each at most once while they last."""
+    if wanted is None or train.labels is None or len(train.labels) != len(train.x):
+        return torch.arange(n) % len(train.x)
+    rows = torch.empty(n, dtype=torch.int64)
+    for label in wanted.unique():
+        places = (wanted == label).nonzero().flatten()
+        own = (train.labels == label).nonzero().flatten()
+        rows[places] = own[torch.arange(len(places)) % len(own)]
+    return rows

@@ -1,0 +1,297 @@
+"""Train: from data to a model with a past.
+
+The loop is four lines and serves every family; it is offered three ways: `fit`, `for step in training(run)`, and the
+command line. A run is a pure function of its data, settings, seed and pace, so one that was killed and resumed from a
+checkpoint is the unbroken run, to the last bit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from makar.core import config, files, registry, state
+from makar.core.codec import Codec
+from makar.core.digest import digest
+from makar.core.errors import MakarError, NonFinite, did_you_mean
+from makar.core.learner import Batch
+from makar.core.model import Model
+from makar.core.noise import Noise, seed_from
+from makar.core.spaces import Classes, Space
+from makar.data import Dataset
+from makar.verbs.budget import Budget, Clock, Pace
+from makar.verbs.machine import describe
+from makar.verbs.monitor import Monitor
+from makar.verbs.trained import Record, Trained
+
+_HISTORY = 400  # points kept of a training curve
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one step reports: its number (from 1), the share of the budget used, and the learner's numbers."""
+
+    step: int
+    progress: float
+    numbers: dict[str, float]
+
+
+@dataclass
+class Run:
+    """A training under way."""
+
+    model: Model
+    x: Tensor
+    labels: Tensor | None
+    budget: Budget
+    seed: int
+    recipe: dict[str, Any] = field(default_factory=dict)
+    plan: list[tuple[int, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if len(self.x) == 0:
+            raise MakarError("there is nothing to train on: the training split is empty")
+        self.clock = Clock()
+        self.learner = self.model.learner()
+        self.pace = Pace(self.budget, self.model.flops() * (self.learner.batch or len(self.x)), self.plan)
+        self.history: list[dict[str, float]] = []
+        self.monitor = Monitor()
+        self.settled = False
+        self._order: tuple[int, Tensor] | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the budget is used or further steps would change nothing."""
+        return self.pace.finished or self.learner.done
+
+    def batch(self) -> Batch:
+        """The next batch: the whole set in its order, or the next rows of this epoch's permutation."""
+        size = self.learner.batch
+        if size is None or size >= len(self.x):
+            return Batch(self.x, self.labels, self.pace.progress)
+        rows = self._rows(self.pace.step * size, size)
+        return Batch(self.x[rows], None if self.labels is None else self.labels[rows], self.pace.progress)
+
+    def _rows(self, first: int, count: int) -> Tensor:
+        """Rows first, first + 1, ... of an endless sequence: every epoch is a permutation keyed by (seed, epoch)."""
+        n = len(self.x)
+        epoch, place = divmod(first, n)
+        if self._order is None or self._order[0] != epoch:
+            generator = torch.Generator().manual_seed(seed_from(self.seed, "epoch", epoch))
+            self._order = (epoch, torch.randperm(n, generator=generator))
+        rows = self._order[1][place : place + count]
+        return rows if len(rows) == count else torch.cat([rows, self._rows(first + len(rows), count - len(rows))])
+
+    def advance(self, numbers: dict[str, float]) -> None:
+        """Count one step and record its numbers, thinned so that a long run keeps a few hundred points."""
+        self.pace.advance(self.clock)
+        self.monitor.watch(self.pace.step, numbers)
+        self.history.append({"step": self.pace.step, "progress": self.pace.progress, "cpu": self.clock.cpu} | numbers)
+        if len(self.history) >= 2 * _HISTORY:
+            self.history = self.history[1::2]
+
+    def state(self) -> dict[str, Any]:
+        """All that a resumed run needs."""
+        return {
+            "recipe": digest(self.recipe), "model": dict(self.model.state_dict()), "learner": self.learner.state_dict(),
+            "done": self.learner.done, "pace": self.pace.state(), "history": self.history,
+            "monitor": self.monitor.state(), "clock": [self.clock.cpu, self.clock.wall],
+        }  # fmt: skip
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Take up a saved state. Raises MakarError where it belongs to another run."""
+        if saved["recipe"] != digest(self.recipe):
+            raise MakarError(
+                "the checkpoint belongs to another run (data, settings or seed differ); remove it or choose another place"
+            )
+        self.model.restore(saved["model"])
+        self.learner.load_state_dict(saved["learner"])
+        self.learner.done = saved["done"]
+        self.pace.restore(saved["pace"])
+        self.history, self.monitor = list(saved["history"]), Monitor.restored(saved["monitor"])
+        self.clock = Clock(*saved["clock"])
+
+
+def training(run: Run) -> Iterator[Step]:
+    """The loop. It may be left and entered again; after the last step the learner settles the model."""
+    if run.pace.step == 0:
+        run.learner.prepare(run.x, run.labels)
+    while not run.finished:
+        batch = run.batch()
+        numbers = run.learner.step(batch, Noise.step(run.seed, run.pace.step, len(batch.x), batch.x.device))
+        run.advance(numbers)
+        yield Step(run.pace.step, run.pace.progress, numbers)
+    if not run.settled:
+        run.learner.finish()
+        run.model.eval()
+        run.settled = True
+
+
+def default_codec(data: Dataset) -> str:
+    """The codec for a dataset: pixels, rows, points; for text BPE, or single symbols where there is little of it."""
+    if data.modality == "text":
+        return "bpe" if sum(map(len, data.train.things)) >= 200_000 else "symbols"
+    return {"pictures": "pixels", "rows": "rows", "points": "points"}[data.modality]
+
+
+def make_codec(data: Dataset, name: str | None = None, settings: dict[str, Any] | None = None) -> tuple[str, Codec]:
+    """A codec of this name (or the data's default), fitted on the training things only."""
+    name = name or default_codec(data)
+    kind = registry.load("codecs", name)
+    if kind.things != data.modality:
+        raise MakarError(f"the codec '{name}' is for {kind.things}, and {data.name} holds {data.modality}")
+    given = dict(settings or {})
+    if data.modality == "pictures":
+        given.setdefault("levels", data.levels)
+    codec: Codec = kind(config.build(kind.Config, given, f"the codec '{name}'"))
+    return name, codec.fit(data.train.things)
+
+
+def families_for(space: Space) -> list[str]:
+    """Names of the families that can be written for a space."""
+    return [name for name in registry.modules("families") if isinstance(space, registry.load("families", name).spaces)]
+
+
+def make_model(family: str, space: Space, condition: Classes | None, settings: dict[str, Any], seed: int) -> Model:
+    """A fresh model; the same seed gives the same weights, and no global generator is moved."""
+    kind = registry.load("families", family)
+    if not isinstance(space, kind.spaces):
+        fit = families_for(space)
+        wanted = ", ".join(s.__name__ for s in kind.spaces)
+        raise MakarError(
+            f"the family '{family}' is for {wanted}, not {type(space).__name__}; these fit: {', '.join(fit)}"
+        )
+    given = config.build(kind.Config, settings, f"the family '{family}'")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_from(seed, "weights"))
+        model: Model = kind(space, condition, given)
+    return model
+
+
+@contextlib.contextmanager
+def deterministic() -> Iterator[None]:
+    """Torch's deterministic algorithms for as long as it lasts."""
+    memory: Any = torch.utils.deterministic
+    before, filled = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True)
+    memory.fill_uninitialized_memory = False  # costs time and changes no result
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        memory.fill_uninitialized_memory = filled
+
+
+def prepare(
+    family: str,
+    data: Dataset,
+    budget: str | Budget = "20s",
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
+    codec: str | None = None,
+    codec_settings: dict[str, Any] | None = None,
+    plan: list[tuple[int, float]] | None = None,
+) -> tuple[Run, Codec]:
+    """A run that has not begun: the codec fitted, the data encoded, the model made."""
+    if family not in registry.modules("families"):
+        raise MakarError(f"there is no family '{family}'{did_you_mean(family, registry.modules('families'))}")
+    codec_name, fitted = make_codec(data, codec, codec_settings)
+    x = fitted.encode(data.train.things)
+    labels = None
+    condition = None
+    if data.train.labels is not None and len(x) == len(data.train.labels):
+        labels, condition = torch.from_numpy(data.train.labels).long(), Classes(len(data.classes))
+    model = make_model(family, fitted.space, condition, settings or {}, seed)
+    limits = Budget.parse(budget)
+    recipe = {
+        "family": family, "settings": config.to_plain(model.config), "codec": codec_name,
+        "codec_settings": config.to_plain(fitted.config), "data": data.manifest.digest, "seed": seed,
+        "budget": limits.to_json(), "threads": torch.get_num_threads(),
+    }  # fmt: skip
+    return Run(model, x, labels, limits, seed, recipe, plan or []), fitted
+
+
+def fit(
+    family: str,
+    data: Dataset,
+    budget: str | Budget = "20s",
+    seed: int = 0,
+    settings: dict[str, Any] | None = None,
+    *,
+    checkpoint: Path | str | None = None,
+    watch: Callable[[Run, Step], None] | None = None,
+    **options: Any,
+) -> Trained:
+    """Train one model. Ctrl-C ends it early with what it has; so does a gradient that is not finite.
+
+    `checkpoint` names a directory that is written every few seconds and from which a killed run goes on; `watch` is
+    called after every step. `options` go to `prepare`: codec, codec_settings, plan (to replay a recorded pace).
+    """
+    run, codec = prepare(family, data, budget, seed, settings, **options)
+    place = Path(checkpoint) if checkpoint is not None else None
+    if place is not None:
+        resume(run, place)
+    saved_at = run.clock.wall
+    with deterministic():
+        try:
+            for step in training(run):
+                if watch is not None:
+                    watch(run, step)
+                if place is not None and run.clock.wall - saved_at > 5.0:
+                    save_checkpoint(run, place)
+                    saved_at = run.clock.wall
+        except KeyboardInterrupt:
+            run.monitor.note(run.pace.step, "interrupted", "stopped by the user; the model is what was learnt so far")
+        except NonFinite as error:
+            run.monitor.note(run.pace.step, "non-finite", str(error))
+            if run.pace.step == 0:
+                raise
+        if not run.settled:
+            run.learner.finish()
+            run.model.eval()
+            run.settled = True
+    trained = _trained(run, codec, data)
+    if place is not None:
+        files.remove(place)
+    return trained
+
+
+def save_checkpoint(run: Run, place: Path) -> None:
+    """Write the run's state so that it is there whole or is as it was before."""
+    tensors, skeleton = state.pack(run.state())
+    files.write_directory(place, {"state.safetensors": tensors, "state.json": skeleton})
+
+
+def resume(run: Run, place: Path) -> bool:
+    """Take up the checkpoint at `place` where there is one."""
+    files.recover(place)
+    if not place.exists():
+        return False
+    try:
+        saved = state.unpack((place / "state.safetensors").read_bytes(), (place / "state.json").read_bytes())
+    except FileNotFoundError as error:
+        raise MakarError(f"{place} is not a checkpoint ({Path(error.filename).name} is missing); remove it") from None
+    run.restore(saved)
+    return True
+
+
+def _trained(run: Run, codec: Codec, data: Dataset) -> Trained:
+    record = Record(
+        recipe=run.recipe,
+        steps=run.pace.step,
+        plan=run.pace.plan,
+        cpu_seconds=run.clock.cpu,
+        seconds=run.clock.wall,
+        flops=run.model.flops() * (run.learner.batch or len(run.x)) * run.pace.step,
+        history=[{k: v for k, v in point.items() if math.isfinite(v)} for point in run.history],
+        events=run.monitor.events,
+        machine=describe(),
+    )
+    return Trained(model=run.model, codec=codec, record=record, manifest=data.manifest, levels=data.levels)

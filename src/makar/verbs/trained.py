@@ -1,0 +1,71 @@
+"""A trained model with its past: the model, the codec that reads and writes its space, the data, the run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+from makar.core.artifact import Artifact
+from makar.core.codec import Codec
+from makar.core.digest import digest
+from makar.core.model import Model
+from makar.data import Manifest
+
+
+@dataclass(frozen=True)
+class Record:
+    """How a run went. `recipe` and `plan` say how to repeat it; the rest is what it cost and showed."""
+
+    recipe: dict[str, Any]
+    steps: int
+    plan: list[tuple[int, float]]
+    cpu_seconds: float
+    seconds: float
+    flops: float
+    history: list[dict[str, float]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    machine: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training returns and a bundle holds."""
+
+    model: Model
+    codec: Codec
+    record: Record
+    manifest: Manifest
+    levels: int = 256
+
+    @property
+    def family(self) -> str:
+        """Name of the family."""
+        name: str = self.record.recipe["family"]
+        return name
+
+    @property
+    def parameters(self) -> int:
+        """Numbers learnt: parameters, or for a model that counts, the numbers in its tables."""
+        learnt = sum(p.numel() for p in self.model.parameters())
+        return learnt or sum(b.numel() for b in self.model.buffers())
+
+    @cached_property
+    def weights_digest(self) -> str:
+        """Sha256 over names and values of all that was learnt."""
+        return digest(dict(self.model.state_dict()), self.codec.state())
+
+    @cached_property
+    def artifact(self) -> Artifact:
+        """The model as an artifact: its recipe with the pace that it ran at, its data as parent."""
+        recipe = self.record.recipe | {"steps": self.record.steps, "plan": [list(entry) for entry in self.record.plan]}
+        cost = {"cpu_seconds": self.record.cpu_seconds, "seconds": self.record.seconds, "flops": self.record.flops}
+        return Artifact("model", self.weights_digest, recipe, (self.manifest.digest,), cost, self.record.machine)
+
+    @property
+    def id(self) -> str:
+        """Digest of recipe, data and weights."""
+        return self.artifact.id
