@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from torch import Tensor
@@ -32,9 +32,9 @@ class Config:
 class BPE(Codec):
     """Documents (str) to rows of byte-pair symbols and back. Raises MissingExtra where `tokenizers` is absent."""
 
-    Config = Config
-    things = "text"
+    Config: TypeAlias = Config
     config: Config
+    things = "text"
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
@@ -43,7 +43,9 @@ class BPE(Codec):
         except ImportError:
             raise MissingExtra("tokenizers", "text") from None
         if config.vocab < 257:
-            raise MakarError(f"codec bpe: vocab is {config.vocab}; it must hold the 256 bytes and one marker, so >= 257")
+            raise MakarError(
+                f"codec bpe: vocab is {config.vocab}; it must hold the 256 bytes and one marker, so >= 257"
+            )
         self._library = tokenizers
         self._tokenizer: Any = None
 

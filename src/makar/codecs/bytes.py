@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from torch import Tensor
@@ -29,9 +29,9 @@ class Config:
 class Bytes(Codec):
     """Documents (str) to rows of bytes and back."""
 
-    Config = Config
-    things = "text"
+    Config: TypeAlias = Config
     config: Config
+    things = "text"
 
     @property
     def space(self) -> Tokens:

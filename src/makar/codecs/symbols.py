@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -37,9 +37,9 @@ def _code_points(text: str) -> np.ndarray:
 class Symbols(Codec):
     """Documents (str) over a small alphabet to rows and back."""
 
-    Config = Config
-    things = "text"
+    Config: TypeAlias = Config
     config: Config
+    things = "text"
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)

@@ -141,13 +141,25 @@ class Average:
 class Descent(Learner):
     """Gradient descent on one loss, shape (B,): the learner of most families."""
 
-    def __init__(self, model: nn.Module, loss: Callable[[Batch, Noise], Tensor], settings: Optimiser) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Callable[[Batch, Noise], Tensor],
+        settings: Optimiser,
+        look: Callable[[Tensor], None] | None = None,
+    ) -> None:
+        """`look` is shown the whole training set once, before the first step."""
         self.batch = settings.batch
+        self._look = look
         self._model = model
         self._loss = loss
         self._settings = settings
         self._optimiser = adamw(model.parameters(), settings)
         self._average = Average(model, settings.average) if settings.average else None
+
+    def prepare(self, x: Tensor, condition: Tensor | None) -> None:
+        if self._look is not None:
+            self._look(x)
 
     def step(self, batch: Batch, noise: Noise) -> dict[str, float]:
         self._model.train()

@@ -16,10 +16,11 @@ from typing import Any
 
 from makar.core.config import build as build_config
 from makar.core.errors import MakarError, did_you_mean
-from makar.data import licences, manifest, splits
+from makar.data import licences, manifest, pictures, splits
 from makar.data.dataset import Dataset, Split
 from makar.data.loaded import Loaded
 
+_KINDS = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".pq": "parquet"}
 _FOLDER = Path(__file__).resolve().parent / "sources"
 
 
@@ -47,7 +48,7 @@ def load(spec: str, **options: Any) -> Dataset:
     """
     source, argument = _parsed(spec)
     module = importlib.import_module(f"makar.data.sources.{source}")
-    common = {key: options.pop(key) for key in ("held_out", "licence", "attribution") if key in options}
+    common: dict[str, Any] = {key: options.pop(key) for key in ("held_out", "licence", "attribution") if key in options}
     settings = build_config(Common, common, "data")
     loaded: Loaded = module.load(argument, build_config(module.Options, options, f"the source '{source}'"))
     return _split(_with_licence(loaded, settings), settings)
@@ -66,14 +67,15 @@ def _parsed(spec: str) -> tuple[str, str]:
 
 
 def _kind_of(path: Path) -> str:
-    kinds = {".csv": "csv", ".tsv": "csv", ".parquet": "parquet", ".pq": "parquet"}
+    """The source that opens a path: by a file's suffix, or by the first picture or text in a folder."""
     if path.is_file():
-        return kinds.get(path.suffix.lower(), "text")
-    texts = next((p for p in path.rglob("*") if p.suffix.lower() == ".txt" and p.stem.upper() != "LICENSE"), None)
-    from makar.data.pictures import SUFFIXES
-
-    picture = next((p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES), None)
-    return "text" if texts is not None and picture is None else "folder"
+        return _KINDS.get(path.suffix.lower(), "text")
+    for file in sorted(path.rglob("*")):
+        if pictures.is_picture(file):
+            return "folder"
+        if file.suffix.lower() == ".txt" and file.stem.upper() not in ("LICENSE", "LICENCE", "README"):
+            return "text"
+    return "folder"
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,10 @@ class _Rights:
 
 def _with_licence(loaded: Loaded, settings: Common) -> _Rights:
     if loaded.licence is not None:
-        if settings.licence is not None or settings.attribution is not None:
-            raise MakarError(f"'{loaded.name}' is under {loaded.licence}; licence= and attribution= are for your own data")
+        if settings.licence is not None:
+            raise MakarError(
+                f"'{loaded.name}' is under {loaded.licence}; licence= and attribution= are for your own data"
+            )
         return _Rights(loaded, loaded.licence, loaded.attribution, [])
     attribution = settings.attribution or loaded.attribution
     if settings.licence is not None:
@@ -103,7 +107,9 @@ def _split(rights: _Rights, settings: Common) -> Dataset:
     loaded = rights.loaded
     notes = [*loaded.notes, *rights.notes]
     if len(loaded.things) < 2:
-        raise MakarError(f"{loaded.source} holds {len(loaded.things)} items; at least 2 are needed, one to learn from, one to test")
+        raise MakarError(
+            f"{loaded.source} holds {len(loaded.things)} items; at least 2 are needed, one to learn from, one to test"
+        )
     hashes = splits.digests(loaded.things)
     repeats = manifest.duplicates(hashes)
     if loaded.held is not None and settings.held_out is None:

@@ -6,10 +6,11 @@ compared without regard to case and must be on the list below, which holds the c
 
 from __future__ import annotations
 
+import difflib
 import re
 from pathlib import Path
 
-from makar.core.errors import MakarError, did_you_mean
+from makar.core.errors import MakarError
 
 UNKNOWN = "unknown"
 
@@ -24,10 +25,11 @@ GFDL-1.2-only GFDL-1.2-or-later GFDL-1.3-only GFDL-1.3-or-later GPL-2.0-only GPL
 GPL-3.0-or-later HPND ISC LGPL-2.1-only LGPL-2.1-or-later LGPL-3.0-only LGPL-3.0-or-later MIT MIT-0 MPL-1.1 MPL-2.0
 MS-PL NCSA O-UDA-1.0 ODbL-1.0 ODC-By-1.0 OFL-1.0 OFL-1.1 OGL-UK-1.0 OGL-UK-2.0 OGL-UK-3.0 OSL-3.0 PDDL-1.0 PSF-2.0
 Python-2.0 Unicode-3.0 Unicode-DFS-2016 Unlicense UPL-1.0 W3C WTFPL X11 Zlib
-""".split()
-_CANONICAL = {name.lower(): name for name in _IDS}
+"""
+_CANONICAL = {name.lower(): name for name in _IDS.split()}
 _EXCEPTIONS = {
-    name.lower(): name for name in ("Classpath-exception-2.0", "LLVM-exception", "GCC-exception-3.1", "Font-exception-2.0")
+    name.lower(): name
+    for name in ("Classpath-exception-2.0", "LLVM-exception", "GCC-exception-3.1", "Font-exception-2.0")
 }
 _REFERENCE = re.compile(r"(DocumentRef-[A-Za-z0-9.-]+:)?LicenseRef-[A-Za-z0-9.-]+")
 _FILES = ("LICENCE", "LICENSE", "LICENCE.txt", "LICENSE.txt", "LICENCE.md", "LICENSE.md", "LICENSE.spdx")
@@ -39,8 +41,8 @@ def _identifier(word: str) -> str:
     plain = word.removesuffix("+")
     name = _CANONICAL.get(plain.lower())
     if name is None:
-        near = did_you_mean(plain, _IDS)
-        hint = near if near.startswith(" (") else ""
+        near = difflib.get_close_matches(plain.lower(), _CANONICAL, n=1)
+        hint = f" (did you mean '{_CANONICAL[near[0]]}'?)" if near else ""
         raise MakarError(
             f"'{word}' is not an SPDX licence identifier known here{hint}; "
             f"a licence of another kind is written 'LicenseRef-' and a name, and one you do not know '{UNKNOWN}'"
@@ -69,11 +71,17 @@ def expression(text: str) -> str:
         elif operand and word != ")":
             word, operand = _identifier(word), False
         else:
-            raise MakarError(f"'{text}' is not an SPDX licence expression; write one such as 'MIT' or 'CC-BY-4.0 OR MIT'")
+            raise MakarError(
+                f"'{text}' is not an SPDX licence expression; write one such as 'MIT' or 'CC-BY-4.0 OR MIT'"
+            )
         spelt.append(word)
     if operand or depth:
         raise MakarError(f"'{text}' is not an SPDX licence expression; write one such as 'MIT' or 'CC-BY-4.0 OR MIT'")
     return " ".join(spelt).replace("( ", "(").replace(" )", ")")
+
+
+def _no_expression(text: str) -> MakarError:
+    return MakarError(f"'{text}' is not an SPDX licence expression; write one such as 'MIT' or 'CC-BY-4.0 OR MIT'")
 
 
 def beside(folder: Path) -> tuple[str, str]:
@@ -86,7 +94,9 @@ def beside(folder: Path) -> tuple[str, str]:
         with open(path, encoding="utf-8", errors="replace") as file:
             line = file.readline(200).strip()
         try:
-            return expression(line.removeprefix("SPDX-License-Identifier:")), f"the licence is stated by the file {name}"
+            return expression(
+                line.removeprefix("SPDX-License-Identifier:")
+            ), f"the licence is stated by the file {name}"
         except MakarError:
             seen = seen or name
     said = f"the first line of {seen} is no SPDX identifier" if seen else "nobody has stated it"

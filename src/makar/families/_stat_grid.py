@@ -4,7 +4,7 @@ Column d is cut at F - 1 increasing edges e. Inner cells are uniform, the two ou
 
     p(x | cell j) = 1 / (e_j+1 - e_j)        p(x | first) = exp((x - e_1) / s) / s        likewise above.
 
-`coarse` consecutive cells make a bin; within a bin, cells have the smoothed shares of the training data, so a bin's
+`fine` consecutive cells make a bin; within a bin, cells have the smoothed shares of the training data, so a bin's
 distribution is the interpolated empirical one.
 """
 
@@ -41,11 +41,11 @@ class Grid(nn.Module):
         x = x.double().T.contiguous()
         ranks = torch.arange(1, self.cells, dtype=torch.float64, device=x.device) / self.cells
         steps = _GAP * torch.arange(self.cells - 1, dtype=torch.float64, device=x.device)
-        self.edges = (torch.quantile(x, ranks, dim=1).T - steps).cummax(1).values + steps
+        self.edges = (_quantiles(x, ranks) - steps).cummax(1).values + steps
         low, high = self.edges[:, :1], self.edges[:, -1:]
         self.tails = torch.cat([_mean_excess(low - x), _mean_excess(x - high)], 1)
         cell = self.cell(x.T)
-        counts = torch.stack([torch.bincount(c, minlength=self.cells) for c in cell.T]) if len(x) else self.shares.exp()
+        counts = torch.stack([torch.bincount(c, minlength=self.cells) for c in cell.T])
         counts = counts.reshape(-1, self.bins, self.fine).double() + 1.0
         self.shares = (counts / counts.sum(2, keepdim=True)).log()
 
@@ -59,6 +59,7 @@ class Grid(nn.Module):
 
     def nats(self, x: Tensor) -> Tensor:
         """log p(x | its bin), float64 (B, D)."""
+        x = x.detach()  # a piecewise density has no useful gradient: what steps at the edges does not show in it
         cell = self.cell(x).T
         y = x.double().T
         low, high = self.edges[:, :1], self.edges[:, -1:]
@@ -82,6 +83,15 @@ class Grid(nn.Module):
         above = self.edges[:, -1:] - self.tails[:, 1:] * tail
         inner = left + u * (right - left)
         return torch.where(cell == 0, below, torch.where(cell == self.cells - 1, above, inner)).T.float()
+
+
+def _quantiles(x: Tensor, ranks: Tensor) -> Tensor:
+    """Quantiles of the rows of x (D, n), linearly interpolated, (D, Q); torch's own refuses 2^24 numbers."""
+    ordered = x.sort(1).values
+    place = ranks * (x.shape[1] - 1)
+    below = place.floor().long()
+    above = (below + 1).clamp(max=x.shape[1] - 1)
+    return torch.lerp(ordered[:, below], ordered[:, above], place - below)
 
 
 def _mean_excess(excess: Tensor) -> Tensor:

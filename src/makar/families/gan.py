@@ -199,9 +199,10 @@ class Adversaries(Learner):
         norms = self._move(config.rate * annealed(batch.progress, 0.03))
         self._average.update()
         model.seen += torch.bincount(labels + 1, minlength=model.classes + 1)
-        margin = float((real - fake).mean())
-        numbers = {"loss": float(other), "discriminator_loss": float(loss), "r1": float(r1), "r2": float(r2)}
-        return {**numbers, "margin": margin, "gradient_norm": norms[0], "discriminator_gradient_norm": norms[1]}
+        margin = (real - fake).mean()
+        named = {"loss": other, "discriminator_loss": loss, "r1": r1, "r2": r2, "margin": margin}
+        numbers = {name: value.item() for name, value in named.items()}
+        return {**numbers, "gradient_norm": norms[0], "discriminator_gradient_norm": norms[1]}
 
     def _move(self, rate: float) -> list[float]:
         """One step of either player, or of neither; the norms of their gradients."""

@@ -10,6 +10,7 @@ Levels and codes are cells of [-1, 1] filled with uniform noise: there the likel
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -30,7 +31,8 @@ class Config:
 class Gaussian(PerClass):
     """A Gaussian for every class."""
 
-    Config = Config
+    Config: TypeAlias = Config
+    config: Config
     spaces = (Reals, Levels, Columns)
 
     def __init__(self, space: Space, condition: Classes | None, config: Config) -> None:
@@ -76,7 +78,8 @@ class Gaussian(PerClass):
 
     @classmethod
     def tiny(cls, space: Space) -> Tiny:
-        bars = {Reals: 0.1, Levels: 0.1, Columns: 0.1}
+        plane = space.dimensions == 2  # the ring has a hole, which no ellipse has
+        bars = {Reals: 0.08 if plane else 0.012, Levels: 0.05, Columns: 0.035}
         return Tiny(Config(), steps=1, bar=bars[type(space)])
 
 

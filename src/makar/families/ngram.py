@@ -11,14 +11,15 @@ different symbols seen before hw (Kneser & Ney 1995): "Francisco" is frequent bu
 with a marker that is never predicted, and n-grams that begin with it, having nothing before them, keep their counts.
 
 All orders form one trie. The node of an n-gram is its place among the sorted keys of its order, and its key is
-(node of its first n - 1 symbols) * (V + 1) + last symbol: exact, no hashing. Where there are classes, each has a trie
-of its own, and one more of all rows answers where no class is given. A picture is read pixel by pixel in raster order.
+(node of its first n - 1 symbols) * (V + 1) + last symbol: exact, no hashing. The roots are the empty contexts. Where
+there are classes each has its own, and one more, under which all rows are counted, answers where no class is given. A
+picture is read pixel by pixel in raster order, and each of its places has its own: what follows depends on where.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -58,14 +59,15 @@ class Order(nn.Module):
 class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
     """Kneser-Ney n-grams of symbols, or of pixels in raster order."""
 
-    Config = Config
-    spaces = (Tokens, Levels)
+    Config: TypeAlias = Config
     config: Config
+    spaces = (Tokens, Levels)
 
     def __init__(self, space: Space, condition: Classes | None, config: Config) -> None:
         super().__init__(space, condition, config)
         assert isinstance(space, Tokens | Levels)
         self.vocab = space.vocab if isinstance(space, Tokens) else space.levels
+        self.places = 1 + space.dimensions if isinstance(space, Levels) else 1  # roots of a class
         self.orders = nn.ModuleList(Order() for _ in range(config.order))
 
     def _order(self, k: int) -> Order:
@@ -73,10 +75,14 @@ class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
         assert isinstance(found, Order)
         return found
 
-    def _roots(self, condition: Tensor | None, batch: int) -> Tensor:
-        """The empty context of each row: its class, or the last root for no class in particular."""
+    def _labels(self, condition: Tensor | None, batch: int) -> Tensor:
+        """The class of each row, the last of all where none is given."""
         labels = self.labels(condition if self.classes else None, batch)
         return torch.where(labels < 0, self.classes, labels)
+
+    def _roots(self, labels: Tensor, place: int | Tensor) -> Tensor:
+        """The empty contexts of symbols at a place (the marker has place 0) of rows of these classes."""
+        return labels * self.places + (place if self.places > 1 else 0)
 
     def _find(self, k: int, parents: Tensor, symbols: Tensor) -> Tensor:
         """Nodes of the k-grams that extend `parents` by `symbols`."""
@@ -89,21 +95,25 @@ class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
 
     def next(self, prefix: Tensor, cache: Any, condition: Tensor | None = None) -> tuple[Tensor, Any]:
         """The cache holds how much was read and the nodes (B, n) of the last 0, 1, ..., n - 1 symbols."""
-        start, nodes = self._begin(prefix, condition) if cache is None else cache
-        for symbols in prefix[:, start:].unbind(1):
-            nodes = self._advance(nodes, symbols)
+        labels = self._labels(condition, len(prefix))
+        start, nodes = self._begin(prefix, labels) if cache is None else cache
+        for place in range(start, prefix.shape[1]):
+            nodes = self._advance(nodes, prefix[:, place], self._roots(labels, place + 2))
         return self._predict(nodes).log().float(), (prefix.shape[1], nodes)
 
-    def _begin(self, prefix: Tensor, condition: Tensor | None) -> tuple[int, Tensor]:
+    def _begin(self, prefix: Tensor, labels: Tensor) -> tuple[int, Tensor]:
         """Where to begin reading a prefix, as only its last n - 1 symbols count, and the nodes before that."""
         nodes = prefix.new_full((len(prefix), self.config.order), -1)
-        nodes[:, 0] = self._roots(condition, len(prefix))
         skipped = max(0, prefix.shape[1] - (self.config.order - 1))
-        return skipped, nodes if skipped else self._advance(nodes, torch.full_like(nodes[:, 0], self.vocab))
+        if skipped:
+            nodes[:, 0] = self._roots(labels, skipped + 1)
+            return skipped, nodes
+        nodes[:, 0] = self._roots(labels, 0)
+        return 0, self._advance(nodes, torch.full_like(labels, self.vocab), self._roots(labels, 1))
 
-    def _advance(self, nodes: Tensor, symbols: Tensor) -> Tensor:
-        longer = [self._find(k, nodes[:, k - 1], symbols) for k in range(1, self.config.order)]
-        return torch.stack([nodes[:, 0], *longer], 1)
+    def _advance(self, nodes: Tensor, symbols: Tensor, roots: Tensor) -> Tensor:
+        """Nodes after one more symbol, with the empty context of what follows it."""
+        return torch.stack([roots, *(self._find(k, nodes[:, k - 1], symbols) for k in range(1, self.config.order))], 1)
 
     def _predict(self, nodes: Tensor) -> Tensor:
         """Probabilities of the next symbol, float64 (B, V), in the contexts `nodes` (B, n)."""
@@ -125,13 +135,17 @@ class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
     def symbol_nats(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """Log-probability of each symbol, float64 (B, T); 0 where x is -1."""
         rows = _marked(x.flatten(1), self.vocab)
-        nodes = self._roots(condition, len(rows)).unsqueeze(1).expand(rows.shape)
+        nodes = self._everywhere(self._labels(condition, len(rows)), rows)
         p = torch.full(rows.shape, 1.0 / self.vocab, dtype=torch.float64, device=rows.device)
         for k in range(1, self.config.order + 1):
             contexts = nodes if k == 1 else _shifted(nodes)
             nodes = self._find(k, contexts, rows)
             p = _pick(self._order(k).rest, contexts, 1.0) * p + _pick(self._order(k).share, nodes, 0.0)
         return torch.where(rows >= 0, p.log(), 0.0)[:, 1:]
+
+    def _everywhere(self, labels: Tensor, rows: Tensor) -> Tensor:
+        """The empty context at every place of marked rows (B, 1 + T)."""
+        return self._roots(labels.unsqueeze(1), torch.arange(rows.shape[1], device=rows.device)).expand(rows.shape)
 
     def log_prob(self, x: Tensor, noise: Noise, condition: Tensor | None = None) -> LogProb:
         """Exact, nats an item, float64 (B,)."""
@@ -140,11 +154,12 @@ class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
     @torch.no_grad()
     def count(self, x: Tensor, condition: Tensor | None) -> None:
         """Take up the n-grams of the items `x`, in place of any that were held."""
-        rows, roots = x.flatten(1), self._roots(condition, len(x))
+        rows, labels = _marked(x.flatten(1), self.vocab), self._labels(condition, len(x))
         if self.classes:
-            rows, roots = torch.cat([rows, rows]), torch.cat([roots, torch.full_like(roots, self.classes)])
-        grams = _distinct(_marked(rows, self.vocab).cpu().numpy(), roots.cpu().numpy(), self.config.order, self.vocab)
-        contexts = self.classes + 1
+            rows, labels = torch.cat([rows, rows]), torch.cat([labels, torch.full_like(labels, self.classes)])
+        roots = self._everywhere(labels, rows)
+        grams = _distinct(rows.cpu().numpy(), roots.cpu().numpy(), self.config.order, self.vocab)
+        contexts = (self.classes + 1) * self.places
         for k, gram in enumerate(grams, 1):
             above = grams[k].suffixes if k < len(grams) else None
             share, rest = _smooth(gram, _adjusted(gram, above), contexts, self.vocab + 1)
@@ -159,11 +174,11 @@ class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
 
     def flops(self) -> float:
         """A difference, a quotient and a sum for every n-gram of every order that ends at a symbol."""
-        return 3.0 * self.config.order * self.space.dimensions
+        return float(3 * self.config.order * self.space.dimensions)
 
     @classmethod
     def tiny(cls, space: Space) -> Tiny:
-        return Tiny(Config(order=3 if isinstance(space, Tokens) else 6), steps=1, bar=0.05)
+        return Tiny(Config(order=3), steps=1, bar=0.03 if isinstance(space, Tokens) else 0.05)
 
 
 class Counting(Learner):
@@ -179,7 +194,12 @@ class Counting(Learner):
             self.done = True
         with torch.no_grad():
             loss = -float(self._model.symbol_nats(batch.x, batch.condition).sum()) / max(1, len(batch.x))
-        return {"loss": loss, "ngrams": float(sum(len(self._model.get_buffer(f"orders.{k}.keys")) for k in range(len(self._model.orders))))}
+        return {
+            "loss": loss,
+            "ngrams": float(
+                sum(len(self._model.get_buffer(f"orders.{k}.keys")) for k in range(len(self._model.orders)))
+            ),
+        }
 
     def state_dict(self) -> dict[str, Any]:
         return {"done": self.done}
@@ -217,16 +237,17 @@ def _pick(table: Tensor, nodes: Tensor, missing: float) -> Tensor:
 
 
 def _distinct(rows: np.ndarray, roots: np.ndarray, order: int, marker: int) -> list[_Grams]:
-    """The n-grams of every order up to `order` in `rows` (B, 1 + T), whose first column is the marker."""
+    """The n-grams of every order up to `order` in `rows` (B, 1 + T), whose first column is the marker.
+
+    `roots` (B, 1 + T) has the empty context at every place.
+    """
     radix = marker + 1
-    nodes = np.broadcast_to(roots[:, None], rows.shape)  # of the (k-1)-gram that ends at each position
+    nodes = roots  # of the (k-1)-gram that ends at each position
     grams: list[_Grams] = []
     for k in range(1, order + 1):
         parents = nodes if k == 1 else np.pad(nodes[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
         here = (parents >= 0) & (rows >= 0)
-        keys, inverse, counts = np.unique(
-            parents[here] * radix + rows[here], return_inverse=True, return_counts=True
-        )
+        keys, inverse, counts = np.unique(parents[here] * radix + rows[here], return_inverse=True, return_counts=True)
         suffixes = np.zeros(len(keys), dtype=np.int64)
         suffixes[inverse] = nodes[here]  # every occurrence has the same one
         marked = keys % radix == marker if k == 1 else grams[-1].marked[keys // radix]

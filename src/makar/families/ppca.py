@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -33,7 +34,8 @@ class Config:
 class PPCA(PerClass, Encodes):
     """A subspace with noise around it for every class; one more, of all items, codes what has no class."""
 
-    Config = Config
+    Config: TypeAlias = Config
+    config: Config
     spaces = (Reals, Levels, Columns)
 
     def __init__(self, space: Space, condition: Classes | None, config: Config) -> None:
@@ -84,7 +86,8 @@ class PPCA(PerClass, Encodes):
         explained = torch.linalg.solve_triangular(lower, self.loadings[which].T @ centred.T, upper=False)
         distance = (centred.square().sum(1) - explained.square().sum(0)) / self.variance[which]
         log_volume = (d - self.latent) * self.variance[which].log() + 2.0 * lower.diagonal().log().sum()
-        return -0.5 * (distance + log_volume + d * math.log(2 * math.pi))
+        nats: Tensor = -0.5 * (distance + log_volume + d * math.log(2 * math.pi))
+        return nats
 
     def draw(self, noise: Noise, condition: Tensor | None = None) -> Tensor:
         chosen = self.choose(noise, condition)
@@ -119,5 +122,6 @@ class PPCA(PerClass, Encodes):
 
     @classmethod
     def tiny(cls, space: Space) -> Tiny:
-        bars = {Reals: 0.1, Levels: 0.1, Columns: 0.1}
+        plane = space.dimensions == 2  # the ring has a hole, which no ellipse has
+        bars = {Reals: 0.08 if plane else 0.012, Levels: 0.05, Columns: 0.035}
         return Tiny(Config(latent=4), steps=1, bar=bars[type(space)])

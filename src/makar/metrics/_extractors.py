@@ -125,7 +125,7 @@ def _principal(centred: Tensor, count: int) -> Tensor:
     for _ in range(6):
         basis = torch.linalg.qr(centred.T @ (centred @ basis)).Q
     small = centred @ basis
-    turned = basis @ torch.linalg.eigh(small.T @ small).eigenvectors
+    turned: Tensor = basis @ torch.linalg.eigh(small.T @ small).eigenvectors
     return turned.flip(1)[:, :count]
 
 

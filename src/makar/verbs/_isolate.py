@@ -1,9 +1,9 @@
 """One cell of a comparison in a process of its own.
 
-Whatever a cell does (raise, be killed for memory, never return), it becomes a record with a reason, and the other cells
-go on. The process is given one thread; its CPU seconds come from `wait4`. Its peak memory is read from the process's own
-high-water mark: the maximum in `wait4`'s usage also counts the parent's pages between fork and exec, which here reported
-980 MiB for a child that held 9.
+Whatever a cell does (raise, be killed for memory, never return), it becomes a record with a reason, and the other
+cells go on. The process is given one thread; its CPU seconds come from `wait4`. Its peak memory is read from the
+process's own high-water mark: the maximum in `wait4`'s usage also counts the parent's pages between fork and exec,
+which here reported 980 MiB for a child that held 9.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ class Pace:
         self.progress = 0.0
         self._last = (0, 0.0)  # step and share used at the last look at the clock
         if not self.plan:
-            self.plan.append((0, self._step_share() if budget.deterministic else 0.0))
+            self.plan.append((0, self._step_share()))
 
     def _step_share(self) -> float:
         """The share of the budget that one step is worth by the limits that need no clock."""

@@ -25,11 +25,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from makar import data as sources
 from makar.core import files
 from makar.core.errors import MakarError
 from makar.core.score import Score
 from makar.data import Dataset
+from makar.data import load as load_data
 from makar.verbs.protocol import ANCHORS, Cell, Preview, Protocol, Speed, Value
 from makar.verbs.sample import TILE, draw
 from makar.verbs.score import anchors, score
@@ -78,7 +78,7 @@ def measure(protocol: Protocol, family: str, seed: int) -> Cell:
         scores=values(scores),
         seconds=round(record.seconds, 3),
         cpu_seconds=round(record.cpu_seconds, 3),
-        parameters=sum(p.numel() for p in trained.model.parameters()),
+        parameters=trained.parameters,
         size_bytes=sum(t.numel() * t.element_size() for t in tensors),
         flops=trained.model.flops(),
         steps=record.steps,
@@ -107,7 +107,7 @@ def measure_anchors(protocol: Protocol) -> list[Cell]:
 
 def load(protocol: Protocol) -> Dataset:
     """The protocol's data. Raises MakarError where it is not what it was when the comparison began."""
-    data = sources.load(protocol.data.spec, **protocol.data.options)
+    data = load_data(protocol.data.spec, **protocol.data.options)
     if data.manifest.digest != protocol.data.digest:
         raise MakarError(f"the data '{protocol.data.spec}' has changed since the comparison began; start another one")
     return data

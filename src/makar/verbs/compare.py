@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import fcntl
 import math
-from abc import ABC
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from makar import data as sources
 from makar.core import files, registry
 from makar.core.errors import MakarError, did_you_mean
 from makar.core.spaces import Columns, Levels, Reals, Tokens
+from makar.data import load as load_data
 from makar.verbs._isolate import COMMAND, Task, run
 from makar.verbs.budget import Budget
 from makar.verbs.probe import probe
@@ -34,20 +34,32 @@ _SPACES: dict[str, type[Any]] = {"pictures": Levels, "text": Tokens, "rows": Col
 
 
 class Watch(ABC):
-    """Is told how a comparison goes. This one says nothing; see `makar.apps.table.watch` for the terminal's."""
+    """Is told how a comparison goes; see `makar.apps.table` for the terminal's."""
 
+    @abstractmethod
     def begin(self, protocol: Protocol, cells: int, done: int, workers: int) -> None:
         """Before the first cell: how many cells there are and how many are already done."""
 
+    @abstractmethod
     def finished(self, cell: Cell) -> None:
         """After every cell."""
 
+    @abstractmethod
     def end(self, complete: bool) -> None:
         """After the last one, or when it was stopped."""
 
 
 class Quiet(Watch):
     """Says nothing."""
+
+    def begin(self, protocol: Protocol, cells: int, done: int, workers: int) -> None:
+        pass
+
+    def finished(self, cell: Cell) -> None:
+        pass
+
+    def end(self, complete: bool) -> None:
+        pass
 
 
 def compare(
@@ -90,7 +102,7 @@ def plan(
         raise MakarError(f"a comparison needs at least one seed and two generated items, not {seeds} and {n}")
     limit = Budget.parse(budget, price)
     given = dict(options or {})
-    dataset = sources.load(spec, **given)
+    dataset = load_data(spec, **given)
     return Protocol(
         data=Data.of(spec, given, dataset.manifest),
         families=choose(families, dataset.modality),

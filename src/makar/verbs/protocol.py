@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from makar.core import files
 from makar.core.digest import digest
@@ -38,7 +38,7 @@ class Data(Record):
     """Which data, by content."""
 
     spec: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     name: str
     modality: str
     source: str
@@ -166,11 +166,13 @@ class Cell(Record):
     status: Status = "ok"
     reason: str = ""  # one sentence, where the status is not "ok"
     protocol: str = ""  # digest of the conditions
-    scores: dict[str, Value] = {}  # by full metric name
+    scores: dict[str, Value] = Field(default_factory=dict)  # by full metric name
     seconds: float | None = None  # wall seconds of training
     cpu_seconds: float | None = None  # CPU seconds of training
     peak_mib: float | None = None  # most memory that the cell's process held
-    process: dict[str, float] = {}  # wall and CPU seconds of the whole cell: load, train, score, measure
+    process: dict[str, float] = Field(
+        default_factory=dict
+    )  # wall and CPU seconds of the whole cell: load, train, score, measure
     parameters: int | None = None
     size_bytes: int | None = None
     flops: float | None = None  # of one training item, forward and backward

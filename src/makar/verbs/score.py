@@ -53,11 +53,16 @@ def yardstick(data: Dataset, codec: Codec | None = None) -> Yardstick:
         held_out=parts[1],
         extractor=extract.name,
         condition=Classes(len(data.classes)) if data.classes else None,
-        classify=extract.classify,
+        classify=_extractors.classifier_for(extract, train_x, _aligned(parts[0])),
         units=codec.units(data.held_out.things),
         volume=codec.nats(data.held_out.things),
     )
     return Yardstick(reference, extract, codec)
+
+
+def _aligned(sample: Sample) -> Tensor | None:
+    """The labels where there is one for every row (packed documents have none)."""
+    return sample.labels if sample.labels is not None and len(sample.labels) == len(sample.x) else None
 
 
 def balanced_labels(labels: Tensor | None, n: int, classes: int) -> Tensor | None:

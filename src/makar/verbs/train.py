@@ -97,6 +97,13 @@ class Run:
         if len(self.history) >= 2 * _HISTORY:
             self.history = self.history[1::2]
 
+    def settle(self) -> None:
+        """Put the model into its final state, once."""
+        if not self.settled:
+            self.learner.finish()
+            self.model.eval()
+            self.settled = True
+
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs."""
         return {
@@ -108,9 +115,7 @@ class Run:
     def restore(self, saved: dict[str, Any]) -> None:
         """Take up a saved state. Raises MakarError where it belongs to another run."""
         if saved["recipe"] != digest(self.recipe):
-            raise MakarError(
-                "the checkpoint belongs to another run (data, settings or seed differ); remove it or choose another place"
-            )
+            raise MakarError("the checkpoint belongs to another run (data, settings or seed differ); remove it")
         self.model.restore(saved["model"])
         self.learner.load_state_dict(saved["learner"])
         self.learner.done = saved["done"]
@@ -128,10 +133,7 @@ def training(run: Run) -> Iterator[Step]:
         numbers = run.learner.step(batch, Noise.step(run.seed, run.pace.step, len(batch.x), batch.x.device))
         run.advance(numbers)
         yield Step(run.pace.step, run.pace.progress, numbers)
-    if not run.settled:
-        run.learner.finish()
-        run.model.eval()
-        run.settled = True
+    run.settle()
 
 
 def default_codec(data: Dataset) -> str:
@@ -253,11 +255,7 @@ def fit(
             run.monitor.note(run.pace.step, "non-finite", str(error))
             if run.pace.step == 0:
                 raise
-        if not run.settled:
-            run.learner.finish()
-            run.model.eval()
-            run.settled = True
-    trained = _trained(run, codec, data)
+        trained = settle(run, codec, data)
     if place is not None:
         files.remove(place)
     return trained
@@ -282,7 +280,9 @@ def resume(run: Run, place: Path) -> bool:
     return True
 
 
-def _trained(run: Run, codec: Codec, data: Dataset) -> Trained:
+def settle(run: Run, codec: Codec, data: Dataset) -> Trained:
+    """The model as it stands, its averaged weights in place, with the record of its run."""
+    run.settle()
     record = Record(
         recipe=run.recipe,
         steps=run.pace.step,

@@ -1,0 +1,262 @@
+"""The command line. Every command is a thin caller of a verb; torch is imported only by those that need it.
+
+Exit codes: 0 success, 2 a user's mistake (one sentence on the error stream), 1 a failure of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from makar.core.errors import MakarError
+
+app = typer.Typer(
+    help="Train, sample, compare and account for every family of generative model.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(
+    help="Look at data: where it comes from, under which licence, and what is in it.", no_args_is_help=True
+)
+recipe_app = typer.Typer(help="Published systems as settings that run.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+app.add_typer(recipe_app, name="recipe")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
+Seed = Annotated[int, typer.Option(help="The same seed makes the same bytes.", min=0)]
+Out = Annotated[Path, typer.Option(help="Where to write.")]
+Size = Annotated[int | None, typer.Option(help="Pictures: crop and resize to this many pixels a side.", min=2)]
+Label = Annotated[str | None, typer.Option("--label", help="Tables: the column that holds the class.")]
+Licence = Annotated[str | None, typer.Option(help="SPDX licence of your data, such as CC-BY-4.0.")]
+HeldOut = Annotated[float | None, typer.Option(help="Share (or, from 1 up, number) of items to hold out.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out items that cannot be read, and say so.")]
+Threads = Annotated[int | None, typer.Option(help="Threads for the arithmetic (default: all cores).", min=1)]
+Set = Annotated[list[str] | None, typer.Option("--set", help="A setting of the family, such as --set latent=8.")]
+
+
+def show(value: Any, as_json: bool, words: str) -> None:
+    """Print the JSON or the words."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=1) if as_json else words)
+
+
+def data_options(
+    size: int | None, label: str | None, licence: str | None, held_out: float | None, skip_bad: bool
+) -> dict[str, Any]:
+    """The options of a data source that were given."""
+    given = {"size": size, "label": label, "licence": licence, "held_out": held_out, "skip_bad": skip_bad or None}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def settings_from(pairs: list[str] | None) -> dict[str, Any]:
+    """Settings from words such as "latent=8"; values are JSON, or plain words."""
+    settings: dict[str, Any] = {}
+    for pair in pairs or []:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise MakarError(f"--set was given '{pair}'; write it as name=value")
+        try:
+            settings[key.strip()] = json.loads(value)
+        except ValueError:
+            settings[key.strip()] = value
+    return settings
+
+
+def use_threads(threads: int | None) -> None:
+    """Set torch's threads where the user asked."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+@app.command()
+def compare(
+    data: Annotated[str, typer.Argument(help="digits, text:PATH, csv:PATH, folder:PATH, …")],
+    families: Annotated[str, typer.Option(help="'all', or names with commas.")] = "all",
+    budget: Annotated[str, typer.Option(help="For each training: 20s (CPU), 500 steps, 1e12 flops, …")] = "20s",
+    seeds: Annotated[int, typer.Option(help="Trainings of each family.", min=1)] = 3,
+    out: Out = Path("runs/comparison"),
+    workers: Annotated[int, typer.Option(help="Cells at a time.", min=1)] = max(1, os.cpu_count() or 1),
+    n: Annotated[int, typer.Option("-n", help="Things each model makes to be scored.", min=2)] = 1000,
+    timeout: Annotated[float | None, typer.Option(help="Seconds after which a cell is given up.")] = None,
+    price: Annotated[float | None, typer.Option(help="Money a CPU hour; without it no cost is shown.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, or 'local'.")] = None,
+    size: Size = None,
+    label: Label = None,
+    licence: Licence = None,
+    held_out: HeldOut = None,
+    skip_bad: SkipBad = False,
+    as_json: Json = False,
+) -> None:
+    """Race every family that fits the data, and write the table and the page."""
+    from makar.apps.race import race
+
+    options = data_options(size, label, licence, held_out, skip_bad)
+    race(data, families, budget, seeds, out, workers, n, options, timeout, price, cluster, as_json)
+
+
+@app.command()
+def train(
+    family: Annotated[str, typer.Argument(help="A family's name, or a recipe's TOML file.")],
+    data: Annotated[str, typer.Argument(help="digits, text:PATH, csv:PATH, folder:PATH, …")],
+    budget: Annotated[
+        str, typer.Option(help="20s (CPU), 30s wall, 500 steps, 1e12 flops, '0.05 usd', or several.")
+    ] = "20s",
+    out: Out = Path("runs/model"),
+    seed: Seed = 0,
+    settings: Set = None,
+    price: Annotated[float | None, typer.Option(help="Money a CPU hour.")] = None,
+    threads: Threads = None,
+    size: Size = None,
+    label: Label = None,
+    licence: Licence = None,
+    held_out: HeldOut = None,
+    skip_bad: SkipBad = False,
+    as_json: Json = False,
+) -> None:
+    """Train one model into a bundle. Killed, it goes on where it was; Ctrl-C keeps what is learnt."""
+    from makar.apps.workshop import train_one
+
+    use_threads(threads)
+    options = data_options(size, label, licence, held_out, skip_bad)
+    train_one(family, data, options, budget, price, out, seed, settings_from(settings), as_json)
+
+
+@app.command()
+def sample(
+    model: Annotated[Path, typer.Argument(help="A bundle.")],
+    n: Annotated[int, typer.Option("-n", help="How many.", min=1)] = 16,
+    label: Annotated[str | None, typer.Option("--class", help="Only of this class.")] = None,
+    seed: Seed = 0,
+    out: Out = Path("out"),
+    sampler: Annotated[str | None, typer.Option(help="A sampler's name; see `makar samplers`.")] = None,
+    settings: Set = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Draw from a model: pictures, text or rows, and a grid to look at."""
+    from makar.apps.workshop import sample_from
+
+    use_threads(threads)
+    sample_from(model, n, label, seed, out, sampler, settings_from(settings), as_json)
+
+
+@app.command()
+def score(
+    model: Annotated[Path, typer.Argument(help="A bundle.")],
+    data: Annotated[str, typer.Argument(help="The data to score against.")],
+    n: Annotated[int, typer.Option("-n", help="Things to draw.", min=2)] = 1000,
+    seed: Seed = 1,
+    threads: Threads = None,
+    size: Size = None,
+    label: Label = None,
+    licence: Licence = None,
+    held_out: HeldOut = None,
+    skip_bad: SkipBad = False,
+    as_json: Json = False,
+) -> None:
+    """Every metric that applies, with intervals, floor and ceiling."""
+    from makar.apps.workshop import score_one
+
+    use_threads(threads)
+    score_one(model, data, data_options(size, label, licence, held_out, skip_bad), n, seed, as_json)
+
+
+@data_app.command("show")
+def data_show(
+    data: Annotated[str, typer.Argument(help="digits, text:PATH, csv:PATH, folder:PATH, …")],
+    sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet of pictures here.")] = None,
+    size: Size = None,
+    label: Label = None,
+    licence: Licence = None,
+    held_out: HeldOut = None,
+    skip_bad: SkipBad = False,
+    as_json: Json = False,
+) -> None:
+    """The manifest: source, licence, counts, splits, digests."""
+    from makar.apps.workshop import show_data
+
+    show_data(data, data_options(size, label, licence, held_out, skip_bad), sheet, as_json)
+
+
+@data_app.command("sources")
+def data_sources(as_json: Json = False) -> None:
+    """What data can be opened."""
+    from makar.data import sources
+
+    _list(sources(), as_json)
+
+
+def _list(parts: dict[str, str], as_json: bool) -> None:
+    width = max(map(len, parts), default=0)
+    show(parts, as_json, "\n".join(f"{name:<{width}}  {line}" for name, line in parts.items()) or "none")
+
+
+def _listing(room: str, what: str) -> None:
+    def command(as_json: Json = False) -> None:
+        from makar.core import registry
+
+        _list({name: registry.summary(room, name) for name in registry.modules(room)}, as_json)
+
+    command.__doc__ = what
+    app.command(room)(command)
+
+
+_listing("families", "What can be trained, one line each.")
+_listing("metrics", "What is measured, one line each.")
+_listing("samplers", "Ways to draw, one line each.")
+_listing("codecs", "How things become tensors, one line each.")
+_listing("recipes", "Published systems as settings, one line each.")
+
+
+@recipe_app.command("show")
+def recipe_show(
+    name: Annotated[str, typer.Argument(help="A recipe's name; see `makar recipes`.")],
+    size: Annotated[str, typer.Option(help="tiny, laptop or gpu.")] = "laptop",
+    as_json: Json = False,
+) -> None:
+    """Print a recipe as TOML that `makar train` runs."""
+    from makar.verbs.recipe import describe, to_toml
+
+    show(describe(name, size), as_json, to_toml(name, size))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """The machine, the versions, the extras that are here and those that are not."""
+    from makar.apps.doctor import examine, report
+
+    found = examine()
+    show(found, as_json, report(found))
+
+
+def main() -> None:
+    """The entry point: a user's mistake is one sentence and exit code 2, never a traceback."""
+    try:
+        app(standalone_mode=True)
+    except MakarError as error:
+        if "--json" in sys.argv:
+            typer.echo(json.dumps({"error": str(error)}, ensure_ascii=False))
+        typer.echo(f"makar: {error}", err=True)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("makar: stopped", err=True)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except Exception as error:
+        if os.environ.get("MAKAR_TRACEBACK"):
+            raise
+        typer.echo(
+            f"makar: this is a failure of makar, not of yours ({type(error).__name__}: {error}); "
+            "run again with MAKAR_TRACEBACK=1 to see where, and please report it",
+            err=True,
+        )
+        raise SystemExit(1) from None

@@ -1,0 +1,41 @@
+"""What the names of scores mean, in words: by the beginning of a score's name, the longest that fits."""
+
+from __future__ import annotations
+
+_WORDS = {
+    "fd": "Fréchet distance: how far apart two clouds of features are, by their means and covariances; 0 is the same. "
+    "The extractor that made the features stands in brackets. It is blind to copying.",
+    "kd": "Kernel distance (squared maximum mean discrepancy, unbiased): 0 on average for the same distribution, and "
+    "sometimes a little below.",
+    "precision": "Share of what was made that lies where real data lies: fidelity. Blind to collapse onto a few items.",
+    "recall": "Share of real data that lies where the model makes things: variety. What is low is never made.",
+    "density": "How many real neighbourhoods an output lies in, over the number expected: fidelity. May exceed 1.",
+    "coverage": "Share of real items near which something was made: variety.",
+    "nn ratio": "Median distance from an output to the nearest training item, over the same for held-out items: 1 is "
+    "like fresh data, well below 1 is copying, well above 1 is noise.",
+    "copies": "Share of outputs that are, or all but are, one particular training item.",
+    "authenticity": "Share of outputs that are further from their nearest training item than that item is from its "
+    "own nearest neighbour.",
+    "c_t": "Data-copying test (Meehan et al. 2020): far below 0 is nearer to the training set than held-out data is.",
+    "bits/": "Bits that the model needs for one unit (dimension, byte, column) of held-out data: the likelihood. An "
+    "exact value, an upper bound and an estimate are different scores and never share a column.",
+    "energy": "Energy distance: 0 if and only if two distributions are the same (Székely & Rizzo 2004).",
+    "c2st": "How well a classifier tells what was made from held-out data, as the area under its curve: 0.5 is not at "
+    "all, which is best; 1 is always.",
+    "tstr": "Train on synthetic, test on real: what a classifier that learnt from made items is worth on real ones.",
+    "agreement": "How often a classifier sees in an output the class that was asked for.",
+    "modes": "Of the known modes of the distribution, how many are hit.",
+    "distinct": "Share of n-grams that are different from one another: variety of text.",
+    "self-bleu": "How much made texts share with one another: high is monotony.",
+    "rep": "Share of n-grams within a text that are repeats.",
+    "longest": "The longest passage that also stands in the training text: regurgitation.",
+    "shapes": "How alike each column's distribution is to the real one: 1 is the same.",
+    "trends": "How alike the associations of pairs of columns are to the real ones: 1 is the same.",
+}
+
+
+def explain(name: str) -> str:
+    """What a score means; an empty string where there is nothing to say."""
+    low = name.lower()
+    fitting = [start for start in _WORDS if low.startswith(start)]
+    return _WORDS[max(fitting, key=len)] if fitting else ""

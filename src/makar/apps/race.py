@@ -1,0 +1,64 @@
+"""The comparison from the command line: run it, print the table, write the page."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from makar.apps import report, table
+from makar.core.errors import MissingExtra
+from makar.verbs.compare import SUMMARY, Quiet, compare
+
+
+def _executor(cluster: str | None) -> Executor | None:
+    """An executor on a Dask cluster, or None for this machine's own processes."""
+    if cluster is None:
+        return None
+    try:
+        from distributed import Client
+    except ImportError:
+        raise MissingExtra("dask.distributed", "cluster") from None
+    client: Any = Client(None if cluster == "local" else cluster)  # type: ignore[no-untyped-call]
+    executor: Executor = client.get_executor()
+    return executor
+
+
+def race(
+    data: str,
+    families: str,
+    budget: str,
+    seeds: int,
+    out: Path,
+    workers: int,
+    n: int,
+    options: dict[str, Any],
+    timeout: float | None,
+    price: float | None,
+    cluster: str | None,
+    as_json: bool,
+) -> None:
+    """Compare, then show: the page and the table are made from what is in `out`, also after a race that was stopped."""
+    summary = compare(
+        data,
+        families,
+        budget,
+        seeds,
+        out,
+        workers=workers,
+        n=n,
+        options=options,
+        timeout=timeout,
+        price=price,
+        executor=_executor(cluster),
+        watch=Quiet() if as_json else table.watch(),
+    )
+    page = report.write_report(out)
+    if as_json:
+        typer.echo(json.dumps(json.loads((out / SUMMARY).read_text(encoding="utf-8")), ensure_ascii=False, indent=1))
+        return
+    table.show(summary)
+    typer.echo(f"the page: {page}")

@@ -1,0 +1,102 @@
+"""The workbench from Python: the same verbs as on the command line, in five lines.
+
+digits = makar.data("digits")
+model = makar.fit("flow_matching", digits, budget="20s", seed=0)
+pictures = model.sample(16, seed=0)
+scores = model.score(digits)
+model.save("runs/d1"); model = makar.load("runs/d1")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from makar.core.artifact import Artifact
+from makar.core.score import Score
+from makar.data import Dataset
+from makar.data import load as load_data
+from makar.verbs import bundle, train
+from makar.verbs import sample as sampling
+from makar.verbs import score as scoring
+from makar.verbs.budget import Budget
+from makar.verbs.trained import Record, Trained
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model to draw from, score and save."""
+
+    trained: Trained
+
+    @property
+    def id(self) -> str:
+        """Digest of recipe, data and weights."""
+        return self.trained.id
+
+    @property
+    def record(self) -> Record:
+        """How the training went and what it cost."""
+        return self.trained.record
+
+    def sample(
+        self,
+        n: int,
+        seed: int = 0,
+        label: str | int | Sequence[int] | None = None,
+        sampler: str | None = None,
+        settings: dict[str, Any] | None = None,
+    ) -> list[Artifact]:
+        """n things; each is an artifact whose `.content` is an array, a string or a row."""
+        return sampling.sample(self.trained, n, seed, label, sampler, settings)
+
+    def score(self, data: Dataset, n: int = 1000, seed: int = 1) -> list[Score]:
+        """Every metric that applies, with intervals."""
+        return scoring.score(self.trained, data, n, seed)
+
+    def save(self, path: Path | str) -> Path:
+        """Write the bundle."""
+        return bundle.save(self.trained, path)
+
+
+def data(spec: str, **options: Any) -> Dataset:
+    """A dataset by its specification, such as "digits", "text:corpus/", "csv:people.csv" or "folder:photos/"."""
+    return load_data(spec, **options)
+
+
+def fit(family: str, data: Dataset, budget: str | Budget = "20s", seed: int = 0, **options: Any) -> Fitted:
+    """Train one model within a budget; see `makar.verbs.train.fit` for the options."""
+    return Fitted(train.fit(family, data, budget, seed, **options))
+
+
+def load(path: Path | str) -> Fitted:
+    """Read a bundle."""
+    return Fitted(bundle.load(path))
+
+
+class Training:
+    """A training whose loop is yours: iterate over it, stop when you like, then take the model.
+
+    for step in (run := makar.training("vae", data, budget="500 steps")):
+        print(step.step, step.numbers["loss"])
+    model = run.fitted()
+    """
+
+    def __init__(self, family: str, data: Dataset, budget: str | Budget, seed: int, **options: Any) -> None:
+        self.run, self._codec = train.prepare(family, data, budget, seed, **options)
+        self._data = data
+
+    def __iter__(self) -> Iterator[train.Step]:
+        with train.deterministic():
+            yield from train.training(self.run)
+
+    def fitted(self) -> Fitted:
+        """The model as it stands, its averaged weights in place."""
+        return Fitted(train.settle(self.run, self._codec, self._data))
+
+
+def training(family: str, data: Dataset, budget: str | Budget = "20s", seed: int = 0, **options: Any) -> Training:
+    """The loop for those who want it."""
+    return Training(family, data, budget, seed, **options)

@@ -1,0 +1,152 @@
+"""One model at a time from the command line: train it, draw from it, score it, look at its data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from makar.apps.progress import follow
+from makar.core.errors import MakarError
+from makar.core.score import Score
+from makar.data import load as load_data
+from makar.verbs import bundle, export, recipe
+from makar.verbs import sample as sampling
+from makar.verbs import score as scoring
+from makar.verbs.budget import Budget
+from makar.verbs.estimate import estimate
+from makar.verbs.train import fit, prepare
+
+_SCORED = 1000
+
+
+def train_one(
+    family: str,
+    spec: str,
+    options: dict[str, Any],
+    budget: str,
+    price: float | None,
+    out: Path,
+    seed: int,
+    settings: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """Train and write the bundle; the checkpoint beside it is what a killed run goes on from."""
+    plan = recipe.resolve(family)
+    limits = Budget.parse(budget, price)
+    data = load_data(spec, **options)
+    given: dict[str, Any] = {
+        "settings": plan.settings | settings,
+        "codec": plan.codec,
+        "codec_settings": plan.codec_settings,
+    }
+    run, _ = prepare(plan.family, data, limits, seed, **given)
+    cost = estimate(run)
+    if not as_json:
+        typer.echo(f"{plan.family} on {data.name}, {limits.words()}, seed {seed}: {cost.words()}")
+    checkpoint = out.with_name(f".{out.name}.checkpoint")
+    with follow(plan.family, quiet=as_json) as watch:
+        trained = fit(plan.family, data, limits, seed, checkpoint=checkpoint, watch=watch, **given)
+    bundle.save(trained, out)
+    record = trained.record
+    facts = {
+        "out": str(out), "id": trained.id, "family": trained.family, "steps": record.steps, "seed": seed,
+        "cpu_seconds": round(record.cpu_seconds, 3), "seconds": round(record.seconds, 3),
+        "parameters": trained.parameters, "loss": record.history[-1].get("loss") if record.history else None,
+        "licence": data.manifest.licence, "events": record.events,
+    }  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(facts, ensure_ascii=False, indent=1))
+        return
+    for event in record.events:
+        typer.echo(f"note, step {event['step']}: {event['kind']}: {event['why']}")
+    loss = facts["loss"]
+    typer.echo(
+        f"wrote {out}: {record.steps:,} steps in {record.cpu_seconds:.1f} CPU s"
+        + (f", last loss {loss:.4f}" if loss is not None else "")
+        + f"; licence of the data: {data.manifest.licence}"
+    )
+    typer.echo(f"next: makar sample {out} -n 16 --out out/")
+
+
+def sample_from(
+    model: Path,
+    n: int,
+    label: str | None,
+    seed: int,
+    out: Path,
+    sampler: str | None,
+    settings: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """Draw and write files, with a grid or a preview to look at."""
+    trained = bundle.load(model)
+    artifacts = sampling.sample(trained, n, seed, label, sampler, settings)
+    written = export.write(artifacts, out, trained.levels)
+    if as_json:
+        typer.echo((out / "outputs.json").read_text(encoding="utf-8"))
+        return
+    if artifacts[0].kind == "text":
+        for artifact in artifacts[:2]:
+            typer.echo(f"--- {artifact.id[:12]}\n{artifact.content[:600]}")
+    typer.echo(f"wrote {len(written)} files to {out}: {', '.join(p.name for p in written[:3])} … {written[-1].name}")
+
+
+def score_one(model: Path, spec: str, options: dict[str, Any], n: int, seed: int, as_json: bool) -> None:
+    """Scores of a bundle, beside the floor and the ceiling."""
+    trained = bundle.load(model)
+    data = load_data(spec, **options)
+    if data.modality != trained.manifest.modality:
+        raise MakarError(f"{model} makes {trained.manifest.modality}, and {data.name} holds {data.modality}")
+    if data.manifest.digest != trained.manifest.digest:
+        typer.echo(
+            f"note: {model} was trained on other data than {data.name}; held-out items may have been seen", err=True
+        )
+    stick = scoring.yardstick(data, trained.codec)
+    scores = scoring.score(trained, data, n, seed, stick)
+    anchors = scoring.anchors(data, n, seed, stick)
+    if as_json:
+        named = {"scores": scores, **anchors}
+        plain = {key: {s.name: s.to_json() for s in values} for key, values in named.items()}
+        typer.echo(json.dumps(plain, ensure_ascii=False, indent=1))
+        return
+    Console().print(_table(scores, anchors["floor"], anchors["ceiling"]))
+
+
+def _table(scores: list[Score], floor: list[Score], ceiling: list[Score]) -> Table:
+    table = Table(title=None, pad_edge=False, box=None, header_style="bold")
+    table.add_column("score", overflow="fold")
+    for title in ("value", "95 % interval", "floor", "ceiling", "better"):
+        table.add_column(title, justify="right", no_wrap=True)
+    floors, ceilings = ({s.name: s.value for s in anchor} for anchor in (floor, ceiling))
+    for s in scores:
+        better = {True: "higher", False: "lower", None: ""}[s.higher_is_better]
+        ends = [f"{a[s.name]:.4g}" if s.name in a else "" for a in (floors, ceilings)]
+        table.add_row(s.name, f"{s.value:.4g}", f"{s.low:.4g} … {s.high:.4g}", *ends, better)
+    notes = dict.fromkeys(c for s in scores for c in s.caveats)
+    table.caption = "\n".join(notes) if notes else None
+    return table
+
+
+def show_data(spec: str, options: dict[str, Any], sheet: Path | None, as_json: bool) -> None:
+    """The manifest, and a contact sheet of pictures where one is asked for."""
+    from makar.core import files
+    from makar.data.manifest import contact_sheet, summary
+
+    data = load_data(spec, **options)
+    if sheet is not None:
+        if data.modality != "pictures":
+            raise MakarError(
+                f"a contact sheet is for pictures, and {data.name} holds {data.modality}; leave --sheet out"
+            )
+        files.write_bytes(sheet, export.png(contact_sheet(data.train, data.levels)))
+    if as_json:
+        typer.echo(data.manifest.model_dump_json(indent=1))
+        return
+    typer.echo(summary(data.manifest))
+    if sheet is not None:
+        typer.echo(f"wrote {sheet}")

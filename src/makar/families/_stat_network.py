@@ -1,0 +1,195 @@
+"""Discrete Bayesian networks: scores, structure search, and exact inference by variable elimination.
+
+A network over nodes 0..N-1 with r_i states each is a parent set for every node and a table of counts N_ijk: how often
+node i was in state k while its parents were in their joint state j. With Dirichlet pseudo-counts a / (q_i r_i), where
+q_i = prod of the parents' r, the evidence of the data for a structure is a product over nodes (Heckerman, Geiger &
+Chickering 1995, eq. 35, called BDeu):
+
+    log P(D | G) = sum_ij  [lgamma(a / q_i)               - lgamma(a / q_i + N_ij)]
+                 + sum_ijk [lgamma(a / (q_i r_i) + N_ijk) - lgamma(a / (q_i r_i))]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+Parents = tuple[tuple[int, ...], ...]
+"""For every node its parents, in increasing order."""
+
+
+def family_counts(codes: Tensor, node: int, parents: tuple[int, ...], sizes: list[int]) -> Tensor:
+    """N_jk of one node, float64 (q, r), from int64 codes (n, N)."""
+    slot = joint_state(codes, parents, sizes) * sizes[node] + codes[:, node]
+    q = _states(parents, sizes)
+    return torch.bincount(slot, minlength=q * sizes[node]).double().reshape(q, sizes[node])
+
+
+def joint_state(codes: Tensor, nodes: tuple[int, ...], sizes: list[int]) -> Tensor:
+    """The joint state of some nodes as one number, int64 (n,); the last node varies fastest."""
+    state = torch.zeros(len(codes), dtype=torch.int64, device=codes.device)
+    for node in nodes:
+        state = state * sizes[node] + codes[:, node]
+    return state
+
+
+def _states(nodes: tuple[int, ...], sizes: list[int]) -> int:
+    count = 1
+    for node in nodes:
+        count *= sizes[node]
+    return count
+
+
+def bdeu(counts: Tensor, strength: float) -> float:
+    """The log-evidence of one node's counts (q, r) with `strength` pseudo-items in all."""
+    q, r = counts.shape
+    seen = counts[counts.sum(1) > 0]
+    row, cell = strength / q, strength / (q * r)
+    rows = torch.lgamma(torch.tensor(row, dtype=torch.float64)) - torch.lgamma(row + seen.sum(1))
+    cells = torch.lgamma(cell + seen) - torch.lgamma(torch.tensor(cell, dtype=torch.float64))
+    return float(rows.sum() + cells.sum())
+
+
+def order(parents: Parents) -> list[int] | None:
+    """The nodes, every one after its parents; None where there is a cycle."""
+    placed: list[int] = []
+    waiting = list(range(len(parents)))
+    while waiting:
+        ready = [i for i in waiting if all(p in placed for p in parents[i])]
+        if not ready:
+            return None
+        placed.append(ready[0])
+        waiting.remove(ready[0])
+    return placed
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the search must respect."""
+
+    fixed: frozenset[tuple[int, int]]  # (parent, child) that must be there
+    roots: frozenset[int]  # nodes that have no parents
+    most: int  # parents a node
+
+
+def climb(score: Callable[[int, tuple[int, ...]], float], nodes: int, rules: Rules) -> Parents:
+    """Greedy hill climbing: add, remove or turn the arc that gains most until none gains.
+
+    `score(node, parents)` is that of one family; it is asked once for each.
+    """
+    known: dict[tuple[int, tuple[int, ...]], float] = {}
+
+    def gain(node: int, old: tuple[int, ...], new: tuple[int, ...]) -> float:
+        for parents in (old, new):
+            if (node, parents) not in known:
+                known[node, parents] = score(node, parents)
+        return known[node, new] - known[node, old]
+
+    current: Parents = tuple(tuple(sorted(p for p, c in rules.fixed if c == i)) for i in range(nodes))
+    while True:
+        best, choice = 1e-9, None
+        for proposal, changed in _neighbours(current, rules):
+            total = sum(gain(i, current[i], proposal[i]) for i in changed)
+            if total > best and order(proposal) is not None:
+                best, choice = total, proposal
+        if choice is None:
+            return current
+        current = choice
+
+
+def _neighbours(current: Parents, rules: Rules) -> list[tuple[Parents, tuple[int, ...]]]:
+    """Every structure one arc away, with the nodes whose parents differ; cycles are not yet ruled out."""
+    found: list[tuple[Parents, tuple[int, ...]]] = []
+
+    def fits(node: int) -> bool:
+        return node not in rules.roots and len(current[node]) < rules.most
+
+    for child, own in enumerate(current):
+        for other in range(len(current)):
+            if other == child or child in current[other]:
+                continue
+            if other not in own:
+                if fits(child):
+                    found.append((_with(current, {child: (*own, other)}), (child,)))
+            elif (other, child) not in rules.fixed:
+                fewer = tuple(p for p in own if p != other)
+                found.append((_with(current, {child: fewer}), (child,)))
+                if fits(other):
+                    found.append((_with(current, {child: fewer, other: (*current[other], child)}), (child, other)))
+    return found
+
+
+def _with(current: Parents, changes: dict[int, tuple[int, ...]]) -> Parents:
+    return tuple(tuple(sorted(changes.get(i, own))) for i, own in enumerate(current))
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A non-negative function of some nodes for every row: values (B, r_n1, r_n2, ...)."""
+
+    nodes: tuple[int, ...]
+    values: Tensor
+
+    def spread(self, nodes: tuple[int, ...]) -> Tensor:
+        """The values with an axis for each of `nodes`, which include its own; of length 1 for those that do not."""
+        kept = tuple(n for n in nodes if n in self.nodes)
+        values = self.values.permute(0, *(1 + self.nodes.index(n) for n in kept))
+        for axis, node in enumerate(nodes):
+            if node not in self.nodes:
+                values = values.unsqueeze(1 + axis)
+        return values
+
+
+def evidence_factor(table: Tensor, family: tuple[int, ...], codes: Tensor, hidden: frozenset[int]) -> Factor:
+    """A table P(node | parents), shape (r_p1, ..., r_node), with each row's known codes (B, N) put in."""
+    known = [n for n in family if n not in hidden]
+    unknown = tuple(n for n in family if n in hidden)
+    moved = table.permute(*(family.index(n) for n in known), *(family.index(n) for n in unknown))
+    if not known:
+        return Factor(unknown, moved.unsqueeze(0))
+    return Factor(unknown, moved[tuple(codes[:, n] for n in known)])
+
+
+def sample_hidden(factors: list[Factor], codes: Tensor, hidden: frozenset[int], uniform: Tensor) -> Tensor:
+    """Codes (B, N) with the hidden nodes drawn from their exact joint posterior, one uniform (B, N) for each.
+
+    Nodes are eliminated one by one, cheapest product first; the products, kept, give each node's distribution given
+    those eliminated after it, and are sampled in reverse. That is forward filtering, backward sampling on a graph.
+    """
+    trail: list[tuple[int, Factor]] = []
+    left = set(hidden)
+    while left:
+        node = min(left, key=lambda n: (_cost(factors, n), n))
+        touching = [f for f in factors if node in f.nodes]
+        others = tuple(sorted({n for f in touching for n in f.nodes} - {node}))
+        product = torch.ones((), dtype=torch.float64, device=codes.device)
+        for f in touching:
+            product = product * f.spread((*others, node))
+        # A common factor changes no conditional; without it, long products would underflow.
+        product = product / product.flatten(1).amax(1).clamp(min=1e-300).reshape(-1, *[1] * (product.ndim - 1))
+        trail.append((node, Factor((*others, node), product)))
+        factors = [f for f in factors if node not in f.nodes] + [Factor(others, product.sum(-1))]
+        left.remove(node)
+    codes = codes.clone()
+    rows = torch.arange(len(codes), device=codes.device)
+    for node, factor in reversed(trail):
+        values = factor.values.expand(len(codes), *factor.values.shape[1:])
+        chances = values[(rows, *(codes[:, n] for n in factor.nodes[:-1]))]
+        cdf = chances.cumsum(1)
+        codes[:, node] = (cdf <= uniform[:, node : node + 1] * cdf[:, -1:]).sum(1).clamp(max=chances.shape[1] - 1)
+    return codes
+
+
+def _cost(factors: list[Factor], node: int) -> int:
+    """Entries of the product of all factors that contain the node."""
+    lengths: dict[int, int] = {}
+    for f in factors:
+        if node in f.nodes:
+            lengths.update(zip(f.nodes, f.values.shape[1:], strict=True))
+    total = 1
+    for length in lengths.values():
+        total *= length
+    return total

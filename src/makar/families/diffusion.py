@@ -1,0 +1,170 @@
+"""Denoising diffusion with EDM preconditioning (Karras et al. 2022, "Elucidating the design space of diffusion-based
+generative models").
+
+Noise of standard deviation sigma is added to a datum y, and a net learns to take it away again:
+
+    D(x; sigma) = c_skip x + c_out F(c_in x; c_noise)   ->   E[y | x = y + sigma eps]
+
+with c_skip = 1 / (sigma^2 + 1), c_out = sigma / sqrt(sigma^2 + 1), c_in = 1 / sqrt(sigma^2 + 1), c_noise = ln(sigma) / 4
+(their table 1; data are brought to unit scale first, so that sigma_data = 1). The loss lambda |D - y|^2 with
+lambda = 1 / c_out^2 is then |F - (y - c_skip x) / c_out|^2, of unit size at every noise level; ln(sigma) is drawn from
+N(p_mean, p_std^2). A sampler walks sigma from `most` down to 0.
+
+The likelihood is bounded as in Kingma et al. 2021, "Variational diffusion models", eq. 14 and 15:
+
+    -log p(x) <= KL(q(x_most | y) || prior) + E[-log p(x | x_least)] + E int_least^most |y - D(x_sigma)|^2 / sigma^2 dln(sigma)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from makar.core.learner import Batch, Descent, Learner, Optimiser
+from makar.core.model import Completes, Denoises, HasLogProb, LogProb, Model, Posterior, Schedule, Tiny
+from makar.core.noise import Noise
+from makar.core.spaces import Categorical, Classes, Columns, Levels, Reals, Space
+from makar.families._inpaint import inpaint
+from makar.nets.relax import Scaled
+from makar.nets.schedules import VarianceExploding
+from makar.nets.standardise import Standardise
+from makar.nets.unet import backbone, backbone_flops
+
+
+@dataclass(frozen=True)
+class Config:
+    net: Literal["auto", "mlp", "unet"] = "auto"
+    width: int = 256
+    depth: int = 4  # residual blocks of the MLP
+    p_mean: float = -0.3  # mean and standard deviation of ln(sigma) in training, in units of the data's scale
+    p_std: float = 1.2
+    least: float = 0.02  # range of sigma, in the same units
+    most: float = 28.0
+    drop: float = 0.1  # share of training rows whose class is withheld, for guidance
+    draws: int = 32  # noise levels an item at which the likelihood's bound is evaluated
+    steps: int = 25  # of inpainting
+    passes: int = 4  # times that inpainting takes every step
+    optimiser: Optimiser = field(default_factory=Optimiser)
+
+
+class Diffusion(Model, Denoises, HasLogProb, Completes):
+    """A preconditioned denoiser on standardised latents: levels on a line, categories as one-hot vectors."""
+
+    Config = Config
+    spaces = (Reals, Levels, Columns)
+    default_sampler = "stochastic"
+
+    def __init__(self, space: Space, condition: Classes | None, config: Config) -> None:
+        super().__init__(space, condition, config)
+        self.scaled = Scaled(space)
+        self.units = Standardise(self.scaled.shape, each=len(self.scaled.shape) == 1)
+        self.net = backbone(self.scaled.shape, self.classes, config.net, config.width, config.depth)
+        self._path = VarianceExploding(config.least, config.most)
+
+    @property
+    def schedule(self) -> Schedule:
+        return self._path
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        return self.scaled.shape
+
+    def learner(self) -> Learner:
+        return Descent(self, self.loss, self.config.optimiser, lambda x: self.units.fit(self.scaled.relax(x)))
+
+    def loss(self, batch: Batch, noise: Noise) -> Tensor:
+        """Weighted squared error a dimension, (B,); noise levels are stratified over the rows of the batch."""
+        y = self.units(self.scaled.relax(batch.x))
+        labels = self.labels(batch.condition, len(y))
+        if self.classes:
+            labels = labels.masked_fill(noise.uniform() < self.config.drop, -1)
+        rank = (torch.arange(len(y), device=y.device) + noise.uniform().double()) / len(y)
+        log_sigma = self.config.p_mean + self.config.p_std * torch.special.ndtri(rank.clamp(1e-7, 1 - 1e-7))
+        sigma = log_sigma.exp().clamp(self.config.least, self.config.most).float()
+        s = self._spread(sigma)
+        x = y + s * noise.normal(*self.latent_shape)
+        total = s.square() + 1.0
+        target = (y - x / total) * total.sqrt() / s
+        return (self._inner(x, sigma, labels) - target).square().flatten(1).mean(1)
+
+    def _spread(self, values: Tensor) -> Tensor:
+        """Numbers (B,) in the shape (B, 1, ..., 1) of a latent."""
+        return values.reshape(-1, *[1] * len(self.latent_shape))
+
+    def _inner(self, x: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
+        """F(c_in x; c_noise)."""
+        out: Tensor = self.net(x / (self._spread(sigma).square() + 1.0).sqrt(), sigma.log() / 4.0, labels)
+        return out
+
+    def denoise(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Posterior:
+        s = self._spread(t)
+        total = s.square() + 1.0
+        inner = self._inner(x, t, self.labels(condition, len(x)))
+        return Posterior(x / total + s / total.sqrt() * inner)
+
+    def finish(self, x: Tensor, noise: Noise) -> Tensor:
+        return self.scaled.snap(self.units.inverse(x))
+
+    @torch.no_grad()
+    def complete(self, x: Tensor, mask: Tensor, noise: Noise, condition: Tensor | None = None) -> Tensor:
+        """Inpainting by replacement with resampling; what is known is returned as it was."""
+        known, wide = self.units(self.scaled.relax(x)), mask
+        if isinstance(self.space, Columns):
+            wide = mask.repeat_interleave(torch.tensor(self.scaled.widths, device=mask.device), 1)
+        y = inpaint(self, known, wide, noise, condition, self.config.steps, self.config.passes)
+        return torch.where(mask, x, self.finish(y, noise))
+
+    @torch.no_grad()
+    def log_prob(self, x: Tensor, noise: Noise, condition: Tensor | None = None) -> LogProb:
+        """Variational bound with `draws` stratified noise levels, nats an item; its expectation is a lower bound."""
+        y = self.units(self.scaled.relax(x))
+        low, high = math.log(self.config.least), math.log(self.config.most)
+        loss = torch.zeros(len(y), dtype=torch.float64, device=y.device)
+        for k in range(self.config.draws):
+            sigma = (low + (high - low) * (k + noise.uniform().double()) / self.config.draws).exp().float()
+            seen = y + self._spread(sigma) * noise.normal(*self.latent_shape)
+            error = (self.denoise(seen, sigma, condition).mean - y).flatten(1).double().square().sum(1)
+            loss += (high - low) / self.config.draws * error / sigma.double().square()
+        # q(x_most | y) = N(y, most^2) against the prior N(0, most^2 + 1)
+        ratio = self.config.most**2 / (self.config.most**2 + 1.0)
+        square = y.flatten(1).double().square() / (self.config.most**2 + 1.0)
+        prior = 0.5 * (ratio - 1.0 - math.log(ratio) + square).sum(1)
+        noisy = y + self.config.least * noise.normal(*self.latent_shape)
+        return LogProb((self._read(x, noisy) - prior - loss).float(), kind="lower")
+
+    def _read(self, x: Tensor, noisy: Tensor) -> Tensor:
+        """log p(x | x_least), (B,): a normal density, or its share among the levels, around what is seen."""
+        seen, std = self.units.inverse(noisy), self.config.least * self.units.std
+        exact = self.scaled.relax(x)
+        normal = -0.5 * ((exact - seen) / std).double().square() - std.double().log() - 0.5 * math.log(2 * math.pi)
+        if isinstance(self.space, Reals):
+            return normal.flatten(1).sum(1)
+        if isinstance(self.space, Levels):
+            places = torch.linspace(-1.0, 1.0, self.space.levels, device=x.device)
+            logits = -0.5 * ((places - seen.unsqueeze(-1)) / std.unsqueeze(-1)).double().square()
+            return logits.log_softmax(-1).gather(-1, x.unsqueeze(-1)).flatten(1).sum(1)
+        assert isinstance(self.space, Columns)
+        total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+        start = 0
+        for i, (column, width) in enumerate(zip(self.space.columns, self.scaled.widths, strict=True)):
+            part = slice(start, start + width)
+            start += width
+            if not isinstance(column, Categorical):
+                total += normal[:, part].sum(1)
+                continue
+            away = (torch.eye(width, device=x.device) - seen[:, part].unsqueeze(1)) / std[part]
+            logits = -0.5 * away.double().square().sum(-1)
+            total += logits.log_softmax(1).gather(1, x[:, i].long().unsqueeze(1)).squeeze(1)
+        return total
+
+    def flops(self) -> float:
+        return 3.0 * backbone_flops(self.net, self.latent_shape)
+
+    @classmethod
+    def tiny(cls, space: Space) -> Tiny:
+        optimiser = Optimiser(rate=4e-3, average=0.99)
+        return Tiny(Config(width=64, depth=2, net="mlp", optimiser=optimiser), steps=600, bar=0.1)

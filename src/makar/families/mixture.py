@@ -1,0 +1,250 @@
+"""Mixture: Gaussian components by expectation-maximisation, with a table of its own for every categorical column.
+
+    p(x) = sum_k w_k N(x_num; m_k, S_k) prod_j t_kj(x_j)
+
+a Gaussian mixture where all is numeric, a latent-class model where all is categorical. EM (Dempster, Laird & Rubin
+1977) alternates responsibilities r_ik = p(k | x_i) and their weighted averages. With a conjugate prior of `prior`
+pseudo-items a component (an inverse Wishart around a share of the class's own variances, symmetric Dirichlets on w
+and t; Fraley & Raftery 2007) it climbs the log-posterior, which no iteration lowers; at prior 0, the log-likelihood.
+
+Levels are cells of [-1, 1] filled with uniform noise u of variance v. Responsibilities shared by all of a cell make
+
+    E_u[log p(x + u)] >= sum_k r_k [log w_k + log N(x; m_k, S_k) - tr(S_k^-1 diag v) / 2] - sum_k r_k log r_k
+
+which EM climbs exactly by adding v to the covariances: no chance enters after the seeding.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+
+from makar.core.errors import NonFinite
+from makar.core.learner import Batch, Learner
+from makar.core.model import LogProb, Tiny
+from makar.core.noise import Noise
+from makar.core.spaces import Categorical, Classes, Columns, Levels, Reals, Space
+from makar.families._stat import Cells, PerClass, correlate, gaussian_nats
+
+
+@dataclass(frozen=True)
+class Config:
+    components: int = 4  # of every class
+    covariance: Literal["tied", "full"] = "tied"  # one matrix for a class, or one for each of its components
+    prior: float = 2.0  # pseudo-items of the prior on every component
+    floor: float = 1e-5  # least variance of a column that the prior is centred on
+    tolerance: float = 1e-4  # nats an item: a smaller gain ends the climb
+
+
+class Mixture(PerClass):
+    """Components of every class, with weights, Gaussians of the numeric and tables of the categorical columns."""
+
+    Config: TypeAlias = Config
+    config: Config
+    spaces = (Reals, Levels, Columns)
+
+    def __init__(self, space: Space, condition: Classes | None, config: Config) -> None:
+        super().__init__(space, condition, config)
+        columns = space.columns if isinstance(space, Columns) else ()
+        self.categorical = [j for j, c in enumerate(columns) if isinstance(c, Categorical)]
+        self.numeric = [j for j, c in enumerate(columns) if not isinstance(c, Categorical)]
+        self.cells = None if columns else Cells(space)
+        self.dimensions = len(self.numeric) if self.cells is None else self.cells.dimensions
+        sizes = torch.tensor([c.levels for c in columns if isinstance(c, Categorical)], dtype=torch.int64)
+        widest = int(sizes.max()) if len(sizes) else 0
+        real = torch.arange(widest) < sizes.unsqueeze(1)  # (J, L)
+        self.register_buffer("real", real, persistent=False)
+        g, k, d = self.groups, config.components, self.dimensions
+        factors = 1 if config.covariance == "tied" else k
+        uniform = torch.where(real, -sizes.double().log().unsqueeze(1), -torch.inf)
+        self.register_buffer("weights", torch.full((g, k), -math.log(k), dtype=torch.float64))
+        self.register_buffer("means", torch.zeros(g, k, d, dtype=torch.float64))
+        self.register_buffer("factors", torch.eye(d, dtype=torch.float64).repeat(g, factors, 1, 1))
+        self.register_buffer("tables", uniform.repeat(g, k, 1, 1))
+        self.real: Tensor
+        self.weights: Tensor  # (G, K) log w
+        self.means: Tensor  # (G, K, D)
+        self.factors: Tensor  # (G, K or 1, D, D), lower triangular: covariance = L L^T
+        self.tables: Tensor  # (G, K, J, L) log t, -inf beyond a column's codes
+
+    def learner(self) -> Learner:
+        return ExpectationMaximisation(self)
+
+    @property
+    def exact(self) -> bool:
+        return self.cells is None or self.cells.exact
+
+    @property
+    def volume(self) -> float:
+        """What cells add to a log-density."""
+        return 0.0 if self.cells is None else self.cells.volume
+
+    @property
+    def jitter(self) -> Tensor:
+        """Variance of the noise within the cells, (D,)."""
+        return self.means.new_zeros(self.dimensions) if self.cells is None else self.cells.variance
+
+    def split(self, x: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
+        """Numeric part, float64 (B, D), at the centres of cells or drawn within them; codes, int64 (B, J)."""
+        if self.cells is None:
+            return x[:, self.numeric].double(), x[:, self.categorical].long()
+        y = self.cells.centres(x) if noise is None else self.cells.vectors(x, noise)
+        return y, x.new_zeros((len(x), 0), dtype=torch.int64)
+
+    def joint(self, y: Tensor, codes: Tensor, group: int) -> Tensor:
+        """log p(x, k | class), float64 (B, K)."""
+        components = self.config.components
+        factor = self.factors[group].expand(components, -1, -1)
+        nats: Tensor = gaussian_nats(y, self.means[group], factor) + self.weights[group]
+        for j in range(codes.shape[1]):
+            nats = nats + self.tables[group, :, j, codes[:, j]].T
+        return nats
+
+    def draw(self, noise: Noise, condition: Tensor | None = None) -> Tensor:
+        chosen = self.choose(noise, condition)
+        component = noise.choice(self.weights[chosen])
+        factors = self.factors.flatten(0, 1)
+        which = chosen if self.config.covariance == "tied" else chosen * self.config.components + component
+        y = self.means[chosen, component] + correlate(noise.normal(self.dimensions).double(), factors, which)
+        if self.cells is not None:
+            return self.cells.items(y)
+        x = y.new_empty((noise.batch, len(self.numeric) + len(self.categorical)))
+        x[:, self.numeric] = y
+        if self.categorical:
+            x[:, self.categorical] = noise.choice(self.tables[chosen, component]).double()
+        return x.float()
+
+    def log_prob(self, x: Tensor, noise: Noise, condition: Tensor | None = None) -> LogProb:
+        y, codes = self.split(x, noise)
+        nats = torch.stack([self.joint(y, codes, g).logsumexp(1) for g in range(self.groups)], 1) + self.volume
+        return LogProb(self.mix(nats, condition).float(), "exact" if self.exact else "lower")
+
+    def flops(self) -> float:
+        """The weighted second moments of every component and its triangular solve: 2 D^2 multiply-adds each."""
+        return 4.0 * self.config.components * self.dimensions**2
+
+    @classmethod
+    def tiny(cls, space: Space) -> Tiny:
+        bars = {Reals: 0.015, Levels: 0.03, Columns: 0.015}
+        if isinstance(space, Levels):
+            return Tiny(Config(components=4), steps=40, bar=bars[type(space)])
+        return Tiny(Config(components=12, covariance="full"), steps=60, bar=bars[type(space)])
+
+
+class ExpectationMaximisation(Learner):
+    """One iteration of EM a step for every class; the first step seeds the components (k-means++) and counts as one."""
+
+    def __init__(self, model: Mixture) -> None:
+        self._model = model
+        self._last = -math.inf  # log-posterior an item, after the last step's E step
+        self._seeded = False
+
+    @torch.no_grad()
+    def step(self, batch: Batch, noise: Noise) -> dict[str, float]:
+        model = self._model
+        y, codes = model.split(batch.x)
+        likelihood = posterior = 0.0
+        for g, rows in enumerate(model.members(batch)):
+            if self._seeded:
+                r, nats = self._expect(y[rows], codes[rows], g)
+            else:
+                r = _nearest(y[rows], codes[rows], model.config.components, noise)
+                self._maximise(y[rows], codes[rows], r, g)
+                r, nats = self._expect(y[rows], codes[rows], g)
+            likelihood += nats
+            posterior += nats + self._log_prior(y[rows], g)
+            self._maximise(y[rows], codes[rows], r, g)
+        self._seeded = True
+        n = len(batch.x)
+        if not math.isfinite(posterior):
+            raise NonFinite(f"the log-posterior is {posterior}; a component has collapsed; raise `prior` or `floor`")
+        self.done = posterior / n - self._last < model.config.tolerance
+        self._last = posterior / n
+        return {"loss": -likelihood / n - model.volume, "objective": posterior / n}
+
+    def _expect(self, y: Tensor, codes: Tensor, group: int) -> tuple[Tensor, float]:
+        """Responsibilities (n, K) and the total log-likelihood, with the cells' noise integrated as in the header."""
+        model = self._model
+        eye = torch.eye(model.dimensions, dtype=torch.float64, device=y.device)
+        inverse = torch.linalg.solve_triangular(model.factors[group], eye, upper=False)
+        spread = 0.5 * (inverse.square().sum(1) * model.jitter).sum(1)  # (K or 1,)
+        joint = model.joint(y, codes, group) - spread
+        return torch.softmax(joint, 1), joint.logsumexp(1).sum().item()
+
+    def _centre(self, y: Tensor) -> Tensor:
+        """What the prior on covariances is centred on: the class's own variances over K^(2/D), (D,).
+
+        K balls of that spread fill the volume of the one that holds all (Fraley & Raftery 2007, section 3.2).
+        """
+        model = self._model
+        share = model.config.components ** (-2.0 / max(1, model.dimensions))
+        return y.var(0, correction=0) * share + model.jitter + model.config.floor
+
+    def _maximise(self, y: Tensor, codes: Tensor, r: Tensor, group: int) -> None:
+        model, prior = self._model, self._model.config.prior
+        mass = r.sum(0)  # (K,)
+        model.weights[group] = ((mass + prior) / (mass + prior).sum()).log()
+        means = (r.T @ y) / mass.clamp(min=1e-12).unsqueeze(1)
+        scatter = torch.stack(
+            [((y - m) * weight.unsqueeze(1)).T @ (y - m) for m, weight in zip(means, r.T, strict=True)]
+        )
+        scatter = scatter + mass[:, None, None] * torch.diag(model.jitter)
+        if model.config.covariance == "tied":
+            scatter, mass = scatter.sum(0, keepdim=True), mass.sum(0, keepdim=True)
+        target = prior * torch.diag(self._centre(y))
+        model.means[group] = means
+        model.factors[group] = torch.linalg.cholesky((scatter + target) / (mass + prior)[:, None, None])
+        for j in range(codes.shape[1]):
+            real = model.real[j]
+            counts = r.new_zeros(r.shape[1], len(real)).index_add_(1, codes[:, j], r.T.contiguous())
+            counts = (counts + prior / real.sum()).masked_fill(~real, 0.0)
+            model.tables[group, :, j] = (counts / counts.sum(1, keepdim=True)).log()
+
+    def _log_prior(self, y: Tensor, group: int) -> float:
+        """The log-density of the parameters under the prior, up to a constant."""
+        model, prior = self._model, self._model.config.prior
+        if prior == 0.0:
+            return 0.0
+        factor = model.factors[group]
+        eye = torch.eye(model.dimensions, dtype=torch.float64, device=y.device)
+        inverse = torch.linalg.solve_triangular(factor, eye, upper=False)
+        log_volume = 2.0 * factor.diagonal(dim1=-2, dim2=-1).log().sum()
+        distance = (inverse.square().sum(1) * self._centre(y)).sum()  # tr(S^-1 target)
+        total = -0.5 * prior * (log_volume + distance) + prior * model.weights[group].sum()
+        sizes = model.real.sum(1)  # (J,)
+        logs = model.tables[group].masked_fill(~model.real, 0.0).sum((0, 2))
+        return float(total + prior * (logs / sizes).sum())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"last": self._last, "seeded": self._seeded, "done": self.done}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._last, self._seeded, self.done = float(state["last"]), bool(state["seeded"]), bool(state["done"])
+
+
+def _nearest(y: Tensor, codes: Tensor, components: int, noise: Noise, rounds: int = 10) -> Tensor:
+    """First responsibilities, one-hot (n, K): k-means from the seeding of Arthur & Vassilvitskii 2007 (k-means++).
+
+    Columns are put on one scale; a differing code counts as a distance of 1.
+    """
+    scaled = (y - y.mean(0)) / y.std(0, correction=0).clamp(min=1e-6)
+    flags = [torch.nn.functional.one_hot(c).double() * math.sqrt(0.5) for c in codes.unbind(1)]
+    points = torch.cat([scaled, *flags], 1)
+    u = noise.uniform(components)[: len(points)].double()  # row 0 holds the numbers used
+    centres = points[:1].repeat(components, 1)
+    distance = points.new_ones(len(points))
+    for k in range(components):
+        cdf = distance.cumsum(0)
+        centres[k] = points[int((cdf <= u[0, k] * cdf[-1]).sum().clamp(max=len(points) - 1))]
+        near = (points - centres[k]).square().sum(1)
+        distance = near if k == 0 else distance.minimum(near)
+    for _ in range(rounds):
+        owner = torch.cdist(points, centres).argmin(1)
+        one_hot = torch.nn.functional.one_hot(owner, components).double()
+        mass = one_hot.sum(0).unsqueeze(1)
+        centres = torch.where(mass > 0, one_hot.T @ points / mass.clamp(min=1.0), centres)
+    return torch.nn.functional.one_hot(torch.cdist(points, centres).argmin(1), components).double()

@@ -1,0 +1,198 @@
+"""Text: variety, repetition, and what was copied word for word.
+
+    distinct-n         unique n-grams over all n-grams of words, of the first W words of all samples together: falls
+                       with W, so W is in the name                                              (Li et al. 2016)
+    repetition         share of a sample's 4-grams of words that it has already used, 1 - unique / total, mean over
+                       samples; 0 for a text without a repeated phrase                          (Welleck et al. 2020)
+    shared phrases     share of a sample's 4-grams of words that occur in another sample, mean over samples: 1 for a
+                       model that always says the same, what self-BLEU looks for
+    seen 50 chars      share of the 50-character strings in the samples that occur in the training text
+    seen 13 words      share of their 13-word strings that do, the usual mark of contamination  (Brown et al. 2020)
+    longest match      characters of the longest string that samples and training text share
+
+Variety has no best value: read it beside that of held-out text. For copying, less is better; held-out text of the same
+authors may share phrases too. Characters are compared as they are; a word is what stands between white space.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makar.core.score import Generated, Metric, Reference, Score
+from makar.metrics._intervals import Array, centred, of_mean, resamples
+
+BUDGET = 2000  # words that distinct-n is taken over
+CHARACTERS, WORDS = 50, 13
+_RESAMPLES = 100
+Words = NDArray[np.uint64]
+
+
+def grams(words: Sequence[Any], n: int) -> list[tuple[Any, ...]]:
+    """All n-grams in order."""
+    return list(zip(*(words[i:] for i in range(n)), strict=False))
+
+
+def distinct(words: Sequence[str], n: int) -> float:
+    """Unique n-grams over all n-grams; 0 where there are none."""
+    found = grams(words, n)
+    return len(set(found)) / len(found) if found else 0.0
+
+
+def repetition(words: Sequence[str], n: int = 4) -> float:
+    """1 - unique / total n-grams of one text; 0 where it is too short for any."""
+    found = grams(words, n)
+    return 1.0 - len(set(found)) / len(found) if found else 0.0
+
+
+def shared(texts: Sequence[Sequence[str]], n: int = 4) -> Array:
+    """Share of each text's n-grams that occur in another text; texts too short for any are left out."""
+    each = [grams(words, n) for words in texts]
+    holders = Counter(g for found in each for g in set(found))
+    return np.array([np.mean([holders[g] > 1 for g in found]) for found in each if found], dtype=np.float64)
+
+
+class Windows:
+    """Hashes of all windows of a length in a sequence of symbols, by prefix sums of a polynomial modulo 2^64.
+
+    Every symbol has a random odd 64-bit value, so that unequal windows agree with a chance of about 2^-60.
+    """
+
+    def __init__(self, symbols: NDArray[np.int64], values: Words) -> None:
+        self.length = len(symbols)
+        powers = np.full(self.length + 1, 0x9E3779B97F4A7C15, dtype=np.uint64)
+        powers[0] = 1
+        self._inverse = np.full(self.length + 1, pow(0x9E3779B97F4A7C15, -1, 1 << 64), dtype=np.uint64)
+        self._inverse[0] = 1
+        with np.errstate(over="ignore"):
+            powers, self._inverse = np.cumprod(powers), np.cumprod(self._inverse)
+            sums = np.cumsum(values[symbols] * powers[:-1], dtype=np.uint64)
+        self._sums = np.concatenate([np.zeros(1, dtype=np.uint64), sums])
+
+    def __call__(self, width: int) -> Words:
+        """One hash for every window, (length - width + 1,); none where the sequence is shorter."""
+        if width > self.length:
+            return np.empty(0, dtype=np.uint64)
+        with np.errstate(over="ignore"):
+            hashes: Words = (self._sums[width:] - self._sums[:-width]) * self._inverse[: self.length - width + 1]
+        return hashes
+
+
+class Overlap:
+    """Which windows of some sequences occur in a corpus. Windows never cross from one sequence into the next."""
+
+    def __init__(self, corpus: Sequence[NDArray[np.int64]], samples: Sequence[NDArray[np.int64]]) -> None:
+        top = 1 + max((int(s.max()) for s in (*corpus, *samples) if len(s)), default=0)
+        chance = np.random.Generator(np.random.Philox(0))
+        values = chance.integers(0, 1 << 63, top + 2, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+        # unlike ends in corpus and samples: a window that crosses one is never found
+        self._corpus = Windows(_joined(corpus, top), values)
+        self._samples = Windows(_joined(samples, top + 1), values)
+        self._spans: list[tuple[int, int]] = []
+        start = 0
+        for s in samples:
+            self._spans.append((start, start + len(s)))
+            start += len(s) + 1
+
+    def seen(self, width: int) -> list[NDArray[np.bool_]]:
+        """For each sample, whether each of its windows of this width occurs in the corpus."""
+        mine, theirs = self._samples(width), self._corpus(width)
+        wanted = np.unique(mine)
+        # most of the corpus' hashes are no sample's: a table of their low bits sieves them before the exact look-up
+        sieve = np.zeros(1 << 22, dtype=np.bool_)
+        low = np.uint64((1 << 22) - 1)
+        sieve[(wanted & low).astype(np.int64)] = True
+        candidates = theirs[sieve[(theirs & low).astype(np.int64)]]
+        found = np.isin(mine, candidates)
+        return [found[a : max(a, b - width + 1)] for a, b in self._spans]
+
+    def longest(self) -> int:
+        """Width of the longest window that occurs in the corpus, by bisection: if one does, so do its parts."""
+        low, high = 0, max((b - a for a, b in self._spans), default=0)
+        while low < high:
+            width = (low + high + 1) // 2
+            if any(bool(s.any()) for s in self.seen(width)):
+                low = width
+            else:
+                high = width - 1
+        return low
+
+
+def _joined(sequences: Sequence[NDArray[np.int64]], end: int) -> NDArray[np.int64]:
+    stop = np.array([end], dtype=np.int64)
+    return np.concatenate([part for s in sequences for part in (s, stop)] or [stop])
+
+
+def characters(text: str) -> NDArray[np.int64]:
+    """Code points."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.int64)
+
+
+class Text(Metric):
+    """Names end in `@<samples>`. Intervals over samples: centred bootstrap for distinct-n, normal for the means and for
+    the shares (a ratio of sums, by linearisation); the longest match has none.
+    """
+
+    modalities = ("text",)
+
+    def __call__(self, reference: Reference, generated: Generated) -> list[Score]:
+        texts, corpus = list(generated.sample.things), list(reference.train.things)
+        if not texts:
+            return []
+        words = [re.findall(r"\S+", t) for t in texts]
+        return _variety(words) + _copies(texts, words, corpus)
+
+
+def _variety(words: list[list[str]]) -> list[Score]:
+    count, scores = len(words), []
+    budget = min(BUDGET, sum(map(len, words)))
+    for n in (1, 2, 3):
+        value = distinct(_first(words, budget), n)
+        again = [distinct(_first([words[i] for i in rows], budget), n) for (rows,) in resamples(_RESAMPLES // 2, count)]
+        low, high = centred(value, np.array(again))
+        name = f"distinct-{n}[words;first {budget}]@{count}"
+        scores.append(Score(name, value, max(0.0, low), min(1.0, high), count, None))
+    repeats = np.array([repetition(w) for w in words if len(w) >= 4])
+    for metric, values in (("repetition", repeats), ("shared phrases", shared(words))):
+        if len(values):
+            name = f"{metric}[words;n=4]@{count}"
+            scores.append(Score(name, float(values.mean()), *of_mean(values), len(values), False))
+    return scores
+
+
+def _first(words: list[list[str]], budget: int) -> list[str]:
+    out: list[str] = []
+    for w in words:
+        out += w
+        if len(out) >= budget:
+            break
+    return out[:budget]
+
+
+def _copies(texts: list[str], words: list[list[str]], corpus: list[str]) -> list[Score]:
+    letters = Overlap([characters(t) for t in corpus], [characters(t) for t in texts])
+    codes: dict[str, int] = {}
+    both = [
+        [np.array([codes.setdefault(w, len(codes)) for w in text], dtype=np.int64) for text in group]
+        for group in ([re.findall(r"\S+", t) for t in corpus], words)
+    ]
+    phrases = Overlap(*both)
+    count, scores = len(texts), []
+    for metric, seen in (
+        (f"seen {CHARACTERS} chars", letters.seen(CHARACTERS)),
+        (f"seen {WORDS} words", phrases.seen(WORDS)),
+    ):
+        hits, sizes = np.array([s.sum() for s in seen]), np.array([len(s) for s in seen])
+        if sizes.sum():
+            value = float(hits.sum() / sizes.sum())
+            # a ratio of sums: its spread is that of hits - value * sizes
+            low, high = of_mean(value + (hits - value * sizes) / sizes.mean())
+            scores.append(Score(f"{metric}[train]@{count}", value, max(0.0, low), min(1.0, high), count, False))
+    longest = float(letters.longest())
+    caveat = ("the longest of these samples: no interval, and it grows with their number",)
+    return [*scores, Score(f"longest match[chars;train]@{count}", longest, longest, longest, count, None, caveat)]

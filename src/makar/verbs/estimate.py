@@ -1,0 +1,62 @@
+"""Estimate: what a training will cost, measured on a few steps of a throw-away copy before it starts."""
+
+from __future__ import annotations
+
+import resource
+import time
+from dataclasses import dataclass
+
+from makar.verbs.budget import Budget
+from makar.verbs.train import Run, deterministic, make_model, training
+
+_TRIAL_STEPS = 4
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Steps that the budget should pay for, their CPU seconds, and the process's memory. Within about a third."""
+
+    parameters: int
+    steps: int
+    cpu_seconds: float
+    flops: float
+    memory_mib: float
+    money: float | None
+
+    def words(self) -> str:
+        """One line for the terminal."""
+        cost = f", {self.money:.4f} money" if self.money is not None else ""
+        return (
+            f"about {self.steps:,} steps in {self.cpu_seconds:.0f} CPU seconds ({self.flops:.2g} FLOPs), "
+            f"{self.parameters:,} parameters, {self.memory_mib:.0f} MiB{cost}"
+        )
+
+
+def estimate(run: Run) -> Estimate:
+    """Take a few steps on a copy of the run's model (the run itself is not touched) and extrapolate."""
+    model = make_model(run.recipe["family"], run.model.space, run.model.condition, run.recipe["settings"], run.seed)
+    trial = Run(model, run.x, run.labels, Budget(steps=_TRIAL_STEPS), run.seed)
+    flops = model.flops() * (trial.learner.batch or len(run.x))
+    begun, times = time.process_time(), []
+    with deterministic():
+        for _ in training(trial):
+            times.append(time.process_time() - begun)
+            begun = time.process_time()
+    each = min(times[1:] or times)
+    limits = [
+        run.budget.cpu is not None and run.budget.cpu / each,
+        run.budget.wall is not None and run.budget.wall / each,
+        run.budget.steps,
+        run.budget.flops is not None and run.budget.flops / flops,
+        run.budget.money is not None and run.budget.price and run.budget.money / run.budget.price * 3600 / each,
+    ]
+    steps = len(times) if trial.learner.done else max(1, int(min(limit for limit in limits if limit)))
+    cpu = steps * each
+    return Estimate(
+        parameters=sum(p.numel() for p in model.parameters()),
+        steps=steps,
+        cpu_seconds=cpu,
+        flops=flops * steps,
+        memory_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        money=None if run.budget.price is None else cpu / 3600 * run.budget.price,
+    )

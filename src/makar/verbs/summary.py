@@ -1,0 +1,308 @@
+"""Summary: what the cells of a comparison say, computed and never opined.
+
+Every figure is a median over seeds beside its worst seed. A family is called good only if it is better than the trivial
+ceiling by most of the way to the floor, keeps the data's variety (recall), and neither copies the training set nor
+strays further from it than fresh data does (nearest-neighbour ratio); the thresholds stand below and in the summary.
+A Pareto front holds the families that no other beats on quality and cost at once; copiers do not compete.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain
+from statistics import median
+from typing import Literal
+
+from pydantic import Field
+
+from makar.verbs._advice import advise
+from makar.verbs.protocol import Cell, Protocol, Record, Value
+from makar.verbs.words import number
+
+RECALL = 0.75
+NEAREST = (0.85, 1.25)
+FIRED = "COPYING"
+"""How the caveat begins with which the copying check says that it has fired."""
+
+CLOSED = 0.8  # share of the way from ceiling to floor
+
+_HEADLINES: dict[str, tuple[str, ...]] = {
+    "pictures": ("fd[",),
+    "text": ("bits/byte (exact)", "bits/byte"),
+    "rows": ("shapes", "c2st"),
+    "points": ("energy", "kd["),
+}
+_ROLES: dict[str, tuple[str, ...]] = {
+    "precision": ("precision",),
+    "recall": ("recall",),
+    "nearest": ("nn ratio",),
+    "agreement": ("agreement",),
+}
+
+Verdict = Literal[
+    "good", "rough", "copies", "misses variety", "no better than trivial", "unstable", "failed", "unscored"
+]
+
+
+class Stat(Record):
+    """One score of one family over its seeds."""
+
+    median: float
+    worst: float
+    low: float  # the lowest and highest seed; with one seed, the 95 % interval of its score
+    high: float
+    values: tuple[float, ...]
+    higher_is_better: bool | None
+    caveats: tuple[str, ...] = ()  # of all seeds
+
+
+class FamilySummary(Record):
+    """One family."""
+
+    family: str
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+    headline: Stat | None = None
+    scores: dict[str, Stat] = Field(default_factory=dict)
+    seeds: int = 0  # cells that came to an end
+    failures: tuple[str, ...] = ()
+    cpu_seconds: float | None = None  # of training, median
+    sampling_cpu_seconds: float | None = None  # per thousand items
+    latency_p50: float | None = None
+    latency_p90: float | None = None
+    first_output_s: float | None = None
+    peak_mib: float | None = None  # worst seed
+    parameters: int | None = None
+    size_bytes: int | None = None
+    steps: int | None = None
+    spikes: int = 0  # loss spikes noted over all seeds
+    halted: int = 0  # trainings that a loss or gradient that was not finite brought to a halt
+    spread: float | None = None  # (worst - best seed) / median of the headline score
+    front_training: bool = False  # no other family is better for less training
+    front_sampling: bool = False  # no other family is better for less sampling
+    cost_training: float | None = None  # money, at the stated price
+    cost_per_thousand: float | None = None  # money for a thousand items, at the stated price
+
+
+class Summary(Record):
+    """A comparison in short. Families are in order of the headline score, best first."""
+
+    data: str
+    modality: str
+    budget: str
+    headline: str | None  # full name of the score that ranks
+    higher_is_better: bool = False
+    roles: dict[str, str] = Field(default_factory=dict)  # role to full name of the score that plays it
+    likelihoods: tuple[str, ...] = ()  # full names; exact ones and bounds are different scores
+    floor: dict[str, Value] = Field(default_factory=dict)
+    ceiling: dict[str, Value] = Field(default_factory=dict)
+    thresholds: dict[str, float] = Field(
+        default={"recall": RECALL, "nearest_low": NEAREST[0], "nearest_high": NEAREST[1], "closed": CLOSED}
+    )
+    families: tuple[FamilySummary, ...]
+    advice: tuple[str, ...]
+    complete: bool
+
+    def family(self, name: str) -> FamilySummary:
+        return next(f for f in self.families if f.family == name)
+
+
+def summarise(protocol: Protocol, cells: Sequence[Cell]) -> Summary:
+    """The summary of the cells made so far."""
+    made = [c for c in cells if c.kind == "cell"]
+    anchors = {c.family: c.scores for c in cells if c.kind == "anchor"}
+    floor, ceiling = anchors.get("floor", {}), anchors.get("ceiling", {})
+    headline = _pick(made, _HEADLINES.get(protocol.data.modality, ()))
+    roles = {role: name for role, starts in _ROLES.items() if (name := _pick(made, starts)) is not None}
+    higher = any(c.scores[headline].higher_is_better for c in made if headline in c.scores) if headline else False
+    families = []
+    for name in protocol.families:
+        own = [c for c in made if c.family == name]
+        if own:
+            families.append(_family(name, own, headline, roles, floor, ceiling, protocol.price))
+    families = _fronts(families, higher)
+    families.sort(key=lambda f: _rank(f, higher))
+    summary = Summary(
+        data=protocol.data.name,
+        modality=protocol.data.modality,
+        budget=protocol.limits().words(),
+        headline=headline,
+        higher_is_better=higher,
+        roles=roles,
+        likelihoods=tuple(sorted({n for c in made for n in c.scores if n.startswith("bits/")} - {headline})),
+        floor=floor,
+        ceiling=ceiling,
+        families=tuple(families),
+        advice=(),
+        complete=len(made) == len(protocol.families) * len(protocol.seeds),
+    )
+    return summary.model_copy(update={"advice": tuple(advise(summary))})
+
+
+def _pick(cells: Sequence[Cell], starts: Sequence[str]) -> str | None:
+    """Full name of the score that most cells have, among those whose names begin with the first of `starts` found."""
+    names = Counter(chain.from_iterable(c.scores for c in cells))
+    for start in starts:
+        found = [(count, name) for name, count in names.items() if name.lower().startswith(start)]
+        if found:
+            most = max(count for count, _ in found)
+            return min(name for count, name in found if count == most)
+    return None
+
+
+def _stat(values: Sequence[Value]) -> Stat | None:
+    """A score over seeds; None where no seed has a finite value."""
+    found = [v.value for v in values if v.value is not None]
+    if not found:
+        return None
+    higher = values[0].higher_is_better
+    low, high = min(found), max(found)
+    if len(found) == 1:
+        only = next(v for v in values if v.value is not None)
+        low, high = (low if only.low is None else only.low), (high if only.high is None else only.high)
+    return Stat(
+        median=median(found),
+        worst=min(found) if higher else max(found),
+        low=low,
+        high=high,
+        values=tuple(found),
+        higher_is_better=higher,
+        caveats=tuple(dict.fromkeys(chain.from_iterable(v.caveats for v in values))),
+    )
+
+
+def _family(
+    name: str,
+    cells: Sequence[Cell],
+    headline: str | None,
+    roles: dict[str, str],
+    floor: dict[str, Value],
+    ceiling: dict[str, Value],
+    price: float | None,
+) -> FamilySummary:
+    ok = [c for c in cells if c.status == "ok"]
+    failures = tuple(f"seed {c.seed}: {c.status}: {c.reason}" for c in cells if c.status != "ok")
+    names = dict.fromkeys(chain.from_iterable(c.scores for c in ok))
+    scores = {n: s for n in names if (s := _stat([c.scores[n] for c in ok if n in c.scores])) is not None}
+    main = scores.get(headline) if headline else None
+    verdict, reasons = _judge(scores, main, headline, roles, floor, ceiling, bool(ok), len(failures))
+    speeds = [c.speed for c in ok if c.speed is not None]
+    cpu = _median([c.cpu_seconds for c in ok])
+    thousand = _median([1000.0 / s.per_cpu_second for s in speeds])
+    hourly = None if price is None else price / 3600.0
+    return FamilySummary(
+        family=name,
+        verdict=verdict,
+        reasons=reasons,
+        headline=main,
+        scores=scores,
+        seeds=len(ok),
+        failures=failures,
+        cpu_seconds=cpu,
+        sampling_cpu_seconds=thousand,
+        latency_p50=_median([s.latency_p50 for s in speeds]),
+        latency_p90=_median([s.latency_p90 for s in speeds]),
+        first_output_s=_median([s.first_output_s for s in speeds]),
+        peak_mib=max((c.peak_mib for c in ok if c.peak_mib is not None), default=None),
+        parameters=next((c.parameters for c in ok), None),
+        size_bytes=next((c.size_bytes for c in ok), None),
+        steps=_whole([c.steps for c in ok]),
+        spikes=sum(e.get("kind") == "spike" for c in ok for e in c.events),
+        halted=sum(any(e.get("kind") == "non-finite" for e in c.events) for c in ok),
+        spread=abs(main.high - main.low) / abs(main.median) if main and len(main.values) > 1 and main.median else None,
+        cost_training=None if hourly is None or cpu is None else cpu * hourly,
+        cost_per_thousand=None if hourly is None or thousand is None else thousand * hourly,
+    )
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    found = [v for v in values if v is not None]
+    return median(found) if found else None
+
+
+def _whole(values: Sequence[int | None]) -> int | None:
+    found = _median(values)
+    return None if found is None else round(found)
+
+
+def _judge(
+    scores: dict[str, Stat],
+    main: Stat | None,
+    headline: str | None,
+    roles: dict[str, str],
+    floor: dict[str, Value],
+    ceiling: dict[str, Value],
+    any_ok: bool,
+    failed: int,
+) -> tuple[Verdict, tuple[str, ...]]:
+    """Verdict and all that speaks against a family, the gravest first."""
+    if not any_ok:
+        return "failed", ("no training came to an end",)
+    against: list[tuple[Verdict, str]] = []
+    nearest, recall = scores.get(roles.get("nearest", "")), scores.get(roles.get("recall", ""))
+    fired = [c for s in scores.values() for c in s.caveats if c.startswith(FIRED)]
+    if fired:
+        against.append(("copies", fired[0].removeprefix(FIRED).lstrip(": ")))
+    top, bottom = _anchor(ceiling, headline), _anchor(floor, headline)
+    if main is not None and top is not None:
+        sign = 1.0 if main.higher_is_better else -1.0
+        if sign * (main.median - top) <= 0:
+            why = f"its score {number(main.median)} is no better than the ceiling's {number(top)}"
+            against.append(("no better than trivial", why))
+        elif sign * (main.worst - top) <= 0:
+            why = f"its worst seed ({number(main.worst)}) is no better than the ceiling ({number(top)})"
+            against.append(("unstable", why))
+    if failed:
+        against.append(("unstable", f"{failed} of its trainings did not come to an end"))
+    if recall is not None and recall.median < RECALL:
+        against.append(("misses variety", f"recall {recall.median:.2f} < {RECALL}: part of the data is never made"))
+    if main is not None and top is not None and bottom is not None and top != bottom:
+        closed = (top - main.median) / (top - bottom)
+        if 0 < closed < CLOSED:
+            against.append(("rough", f"it goes {closed:.0%} of the way from ceiling to floor, less than {CLOSED:.0%}"))
+    if nearest is not None and nearest.median < NEAREST[0] and not fired:
+        why = f"nearest-neighbour ratio {nearest.median:.2f} < {NEAREST[0]}: closer to training data than fresh data"
+        against.append(("rough", why))
+    if nearest is not None and nearest.median > NEAREST[1]:
+        why = f"nearest-neighbour ratio {nearest.median:.2f} > {NEAREST[1]}: further from training data than fresh data"
+        against.append(("rough", why))
+    if against:
+        return against[0][0], tuple(reason for _, reason in against)
+    return ("good", ()) if main is not None else ("unscored", (f"it has no {headline}",))
+
+
+def _anchor(scores: dict[str, Value], name: str | None) -> float | None:
+    return scores[name].value if name in scores else None
+
+
+def _rank(f: FamilySummary, higher: bool) -> tuple[int, float, str]:
+    if f.headline is None:
+        return (2 if f.verdict == "failed" else 1, 0.0, f.family)
+    return (0, -f.headline.median if higher else f.headline.median, f.family)
+
+
+def _fronts(families: Sequence[FamilySummary], higher: bool) -> list[FamilySummary]:
+    """The families with their membership of both Pareto fronts."""
+    able = [f for f in families if f.headline is not None and f.verdict != "copies"]
+    training = pareto([(f.family, f.cpu_seconds, _loss(f, higher)) for f in able])
+    sampling = pareto([(f.family, f.sampling_cpu_seconds, _loss(f, higher)) for f in able])
+    return [
+        f.model_copy(update={"front_training": f.family in training, "front_sampling": f.family in sampling})
+        for f in families
+    ]
+
+
+def _loss(f: FamilySummary, higher: bool) -> float:
+    assert f.headline is not None, "only families with a headline score compete"
+    return -f.headline.median if higher else f.headline.median
+
+
+def pareto(points: Sequence[tuple[str, float | None, float]]) -> set[str]:
+    """Names of the points (name, cost, loss) for which no other costs and loses at most as much, and less of one."""
+    known = [(name, cost, loss) for name, cost, loss in points if cost is not None]
+    return {
+        name
+        for name, cost, loss in known
+        if not any(c <= cost and q <= loss and (c < cost or q < loss) for _, c, q in known)
+    }
