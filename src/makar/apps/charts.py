@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from makar.verbs.words import number
+from makar.verbs.words import number, tidy
 
-_GLYPH = 6.7  # mean width of a character at the charts' 13 px
+_GLYPH = 7.4  # mean width of a character at the charts' 13 px, in a wide font
+_BOLD = 8.2
 
 
 class Scale(ABC):
@@ -108,6 +109,19 @@ class Line:
     kind: str = "level"
 
 
+def within(lines: Sequence[Line], values: Sequence[float]) -> list[Line]:
+    """The lines that leave at least half of an axis to the values themselves."""
+    low, high = min(values), max(values)
+    spanning = []
+    for line in lines:
+        ends = (min(low, line.value), max(high, line.value))
+        log = ends[0] > 0 and ends[1] / ends[0] > 8
+        spread, whole = (math.log(high / low), math.log(ends[1] / ends[0])) if log else (high - low, ends[1] - ends[0])
+        if spread >= whole / 2:
+            spanning.append(line)
+    return spanning
+
+
 @dataclass(frozen=True)
 class Axis:
     """What an axis shows."""
@@ -160,11 +174,11 @@ def _frame(xs: Scale, ys: Scale, x: str, y: str, box: tuple[float, float, float,
     for tick in ys.ticks():
         at = ys(tick)
         parts.append(f'<line class="grid" x1="{left}" x2="{right}" y1="{at}" y2="{at}"/>')
-        parts.append(_text(left - 7, at + 4.5, number(tick), "tick", "end"))
+        parts.append(_text(left - 7, at + 4.5, tidy(tick), "tick", "end"))
     for tick in xs.ticks():
         at = xs(tick)
         parts.append(f'<line class="tickmark" x1="{at}" x2="{at}" y1="{bottom}" y2="{bottom + 5}"/>')
-        parts.append(_text(at, bottom + 20, number(tick), "tick", "middle"))
+        parts.append(_text(at, bottom + 20, tidy(tick), "tick", "middle"))
     parts.append(f'<line class="base" x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/>')
     return parts
 
@@ -188,7 +202,7 @@ def _label(
 ) -> str:
     """The mark's name where it covers nothing, on a hair line if that is further off; nothing if there is no room."""
     px, py = place
-    wide = len(mark.name) * _GLYPH
+    wide = len(mark.name) * (_BOLD if mark.kind == "front" else _GLYPH)
     left, right, top, bottom = box
     for far in (0.0, 14.0, 28.0, 44.0):
         for dx, dy, anchor in (
@@ -203,7 +217,7 @@ def _label(
         ):
             x0 = px + dx - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
             area = (x0, py + dy - 11, x0 + wide, py + dy + 4)
-            if area[0] < left or area[2] > right + 6 or area[1] < top or area[3] > bottom:
+            if area[0] < left or area[2] > right + 10 or area[1] < top or area[3] > bottom:
                 continue
             if any(area[0] < t[2] and t[0] < area[2] and area[1] < t[3] and t[1] < area[3] for t in taken):
                 continue
@@ -234,7 +248,7 @@ def strip(rows: Sequence[Row], axis: Axis, title: str, lines: Sequence[Line] = (
     for tick in xs.ticks():
         at = xs(tick)
         parts.append(f'<line class="grid" x1="{at}" x2="{at}" y1="{top - 4}" y2="{bottom}"/>')
-        parts.append(_text(at, bottom + 17, number(tick), "tick", "middle"))
+        parts.append(_text(at, bottom + 17, tidy(tick), "tick", "middle"))
     edge = -math.inf
     for level in sorted(lines, key=lambda one: one.value):
         at = xs(level.value)
@@ -278,7 +292,7 @@ def whisker(value: float, low: float, high: float, xs: Scale, lines: Sequence[Li
 
 def curves(series: Sequence[Sequence[tuple[float, float]]], title: str) -> Markup:
     """Small lines over time, one a seed; heights are cut to the middle 98 %, so that a spike does not flatten them."""
-    width, height, left, right, top, bottom = 250.0, 130.0, 40.0, 244.0, 8.0, 106.0
+    width, height, left, right, top, bottom = 250.0, 130.0, 47.0, 244.0, 8.0, 106.0
     every = sorted(y for line in series for _, y in line)
     cut = len(every) // 100
     shown = every[cut : len(every) - cut]
@@ -287,7 +301,7 @@ def curves(series: Sequence[Sequence[tuple[float, float]]], title: str) -> Marku
     ends = [ys.low + (ys.high - ys.low) * share for share in (0.08, 0.92)]
     parts = [f'<line class="base" x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/>']
     for tick in ends:
-        parts.append(_text(left - 5, ys(tick) + 4, number(tick), "tick", "end"))
+        parts.append(_text(left - 5, ys(tick) + 4, tidy(tick), "tick", "end"))
     parts.append(_text(left, bottom + 18, "0", "tick", "start"))
     parts.append(_text(right, bottom + 18, f"{number(xs.high)} CPU s", "tick", "end"))
     for line in series:

@@ -95,7 +95,7 @@ def _kind(f: FamilySummary) -> str:
 
 def _entries(summary: Summary, cells: Sequence[Cell]) -> list[Entry]:
     every = [v for f in summary.families if f.headline for v in (f.headline.low, f.headline.high, f.headline.median)]
-    lines = _levels(summary)
+    lines = charts.within(_levels(summary), every) if every else []
     xs = charts.scale([*every, *(level.value for level in lines)] or [0.0, 1.0], 8, 152)
     entries = []
     rank = 0
@@ -157,8 +157,7 @@ def _levels(summary: Summary) -> list[Line]:
 def _columns(summary: Summary) -> list[tuple[str, str]]:
     """Scores beside the headline in the ranking: (title, full name)."""
     roles = [(role, summary.roles[role]) for role in ("recall", "nearest", "agreement") if role in summary.roles]
-    bits = [(name.partition("@")[0], name) for name in summary.likelihoods]
-    return [(title, name) for title, name in roles + bits if name != summary.headline]
+    return [(role, name) for role, name in roles if name != summary.headline]
 
 
 def _anchor_rows(summary: Summary) -> list[tuple[str, str, dict[str, Any]]]:
@@ -177,7 +176,7 @@ def _charts(summary: Summary) -> dict[str, Markup]:
     if not ranked or summary.headline is None:
         return found
     quality = Axis(f"{short(summary.headline)}, {'higher' if summary.higher_is_better else 'lower'} is better")
-    levels = _levels(summary)
+    levels = charts.within(_levels(summary), [v for f in ranked if f.headline for v in f.headline.values])
     training = _against(ranked, lambda f: f.cpu_seconds, lambda f: f.front_training, "CPU s of training")
     if training:
         found["training"] = charts.scatter(

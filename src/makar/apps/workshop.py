@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from makar.apps.progress import follow
@@ -126,9 +127,9 @@ def _table(scores: list[Score], floor: list[Score], ceiling: list[Score]) -> Tab
     for s in scores:
         better = {True: "higher", False: "lower", None: ""}[s.higher_is_better]
         ends = [f"{a[s.name]:.4g}" if s.name in a else "" for a in (floors, ceilings)]
-        table.add_row(s.name, f"{s.value:.4g}", f"{s.low:.4g} … {s.high:.4g}", *ends, better)
+        table.add_row(escape(s.name), f"{s.value:.4g}", f"{s.low:.4g} … {s.high:.4g}", *ends, better)
     notes = dict.fromkeys(c for s in scores for c in s.caveats)
-    table.caption = "\n".join(notes) if notes else None
+    table.caption = escape("\n".join(notes)) if notes else None
     return table
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -38,7 +38,8 @@ class Config:
 class Dequantised(Codec):
     """Pictures uint8 (H, W, C) to Reals((C, H, W))."""
 
-    Config = Config
+    Config: TypeAlias = Config
+    config: Config
     things = "pictures"
 
     def __init__(self, config: Config) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -26,7 +26,8 @@ class Config:
 class Pixels(Codec):
     """Pictures uint8 (H, W, C) to Levels((C, H, W), levels)."""
 
-    Config = Config
+    Config: TypeAlias = Config
+    config: Config
     things = "pictures"
 
     def __init__(self, config: Config) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -26,7 +26,8 @@ class Config:
 class Points(Codec):
     """Points float32 (d,) to Reals((d,))."""
 
-    Config = Config
+    Config: TypeAlias = Config
+    config: Config
     things = "points"
 
     def __init__(self, config: Config) -> None:

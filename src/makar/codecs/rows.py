@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -34,7 +34,8 @@ class Config:
 class Rows(Codec):
     """Dicts from column name to str, int, float or None, to Columns."""
 
-    Config = Config
+    Config: TypeAlias = Config
+    config: Config
     things = "rows"
 
     def __init__(self, config: Config) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from pydantic import ValidationError
 
 from makar.core import files
 from makar.core.errors import MakarError
@@ -111,7 +112,12 @@ def write_manifest(manifest: Manifest, path: Path | str) -> None:
 
 
 def read_manifest(path: Path | str) -> Manifest:
-    """A manifest from its file, its digest checked."""
-    manifest = Manifest.model_validate_json(Path(path).read_text(encoding="utf-8"))
+    """A manifest from its file, its digest checked. Raises MakarError for a file that holds none."""
+    try:
+        manifest = Manifest.model_validate_json(Path(path).read_bytes())
+    except OSError as error:
+        raise MakarError(f"the manifest {path} cannot be read ({error.strerror})") from None
+    except ValidationError as error:
+        raise MakarError(f"{path} is not a manifest: {error.error_count()} of its fields are wrong or missing") from None
     check(manifest)
     return manifest

@@ -20,9 +20,10 @@ from torch.nn import functional as F
 from makar.core.learner import Batch, Descent, Learner, Optimiser
 from makar.core.model import HasLogProb, LogProb, Model, PredictsNext, ScoresSymbols
 from makar.core.noise import Noise
-from makar.core.spaces import Classes, Space
+from makar.core.spaces import Classes, Levels, Space
 from makar.families._serial import Serial
 from makar.nets.mlp import ClassEmbedding
+from makar.nets.ordered import FreeEmbedding, OrderedEmbedding
 
 
 class Stem(nn.Module):
@@ -33,13 +34,11 @@ class Stem(nn.Module):
         neighbours = serial.neighbours()
         self.outside = serial.vocab  # stands for a neighbour that there is none of
         self.register_buffer("neighbours", neighbours + 1, persistent=False)
-        self.register_buffer("shift", torch.arange(neighbours.shape[1]) * (serial.vocab + 1), persistent=False)
         self.register_buffer("coordinates", serial.coordinates(), persistent=False)
         self.neighbours: Tensor
-        self.shift: Tensor
         self.coordinates: Tensor
-        self.symbols = nn.EmbeddingBag(neighbours.shape[1] * (serial.vocab + 1), width, mode="sum")
-        nn.init.normal_(self.symbols.weight, std=1.0 / math.sqrt(neighbours.shape[1]))
+        kind = OrderedEmbedding if isinstance(serial.space, Levels) else FreeEmbedding
+        self.symbols = kind(neighbours.shape[1], serial.vocab + 1, width)
         axes = self.coordinates.amax(0).tolist() if self.coordinates.shape[1] else []
         self.places = nn.ModuleList(nn.Embedding(top + 1, width) for top in axes)
         for table in self.places.children():
@@ -48,11 +47,10 @@ class Stem(nn.Module):
 
     def forward(self, symbols: Tensor, begin: int, labels: Tensor) -> Tensor:
         """Inputs (B, t + 1 - begin, width) at places begin..t, given the t symbols before place t, int64 (B, t)."""
-        batch, count = symbols.shape
+        count = symbols.shape[1]
         known = F.pad(symbols, (1, 0), value=-1)
         known = torch.where(known < 0, self.outside, known)
-        index = known[:, self.neighbours[begin : count + 1]] + self.shift
-        h: Tensor = self.symbols(index.flatten(0, 1)).unflatten(0, (batch, -1))
+        h: Tensor = self.symbols(known[:, self.neighbours[begin : count + 1]])
         for axis, table in enumerate(self.places):
             h = h + table(self.coordinates[begin : count + 1, axis])
         return h if self.label is None else h + self.label(labels)[:, None]

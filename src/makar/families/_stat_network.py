@@ -11,7 +11,7 @@ Chickering 1995, eq. 35, called BDeu):
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -75,55 +75,58 @@ class Rules:
     most: int  # parents a node
 
 
-def climb(score: Callable[[int, tuple[int, ...]], float], nodes: int, rules: Rules) -> Parents:
-    """Greedy hill climbing: add, remove or turn the arc that gains most until none gains.
+def climb(score: Callable[[int, tuple[int, ...]], float], nodes: int, rules: Rules, patience: int = 10) -> Parents:
+    """Hill climbing by the arc whose addition, removal or turning gains most, with a tabu list (Glover 1989).
 
-    `score(node, parents)` is that of one family; it is asked once for each.
+    From a peak it walks on over the best structures not yet seen, up to `patience` moves without a new best: the first
+    arcs laid are often turned the wrong way, which no single move mends. `score(node, parents)` is that of one family
+    and is asked once for each.
     """
     known: dict[tuple[int, tuple[int, ...]], float] = {}
 
-    def gain(node: int, old: tuple[int, ...], new: tuple[int, ...]) -> float:
-        for parents in (old, new):
-            if (node, parents) not in known:
-                known[node, parents] = score(node, parents)
-        return known[node, new] - known[node, old]
+    def family(node: int, parents: tuple[int, ...]) -> float:
+        if (node, parents) not in known:
+            known[node, parents] = score(node, parents)
+        return known[node, parents]
+
+    def gain(move: Move) -> float:
+        return sum(family(i, new) - family(i, current[i]) for i, new in move.items())
 
     current: Parents = tuple(tuple(sorted(p for p, c in rules.fixed if c == i)) for i in range(nodes))
-    while True:
-        best, choice = 1e-9, None
-        for proposal, changed in _neighbours(current, rules):
-            total = sum(gain(i, current[i], proposal[i]) for i in changed)
-            if total > best and order(proposal) is not None:
-                best, choice = total, proposal
-        if choice is None:
-            return current
-        current = choice
+    best, height, top, idle, seen = current, 0.0, 0.0, 0, {current}
+    while idle < patience:
+        ranked = sorted(((gain(move), move) for move in _moves(current, rules)), key=lambda pair: -pair[0])
+        steps = ((gained, tuple(move.get(i, own) for i, own in enumerate(current))) for gained, move in ranked)
+        taken = next(((gained, to) for gained, to in steps if to not in seen and order(to) is not None), None)
+        if taken is None:
+            break
+        current, height, idle = taken[1], height + taken[0], idle + 1
+        seen.add(current)
+        if height > top + 1e-9:
+            best, top, idle = current, height, 0
+    return best
 
 
-def _neighbours(current: Parents, rules: Rules) -> list[tuple[Parents, tuple[int, ...]]]:
-    """Every structure one arc away, with the nodes whose parents differ; cycles are not yet ruled out."""
-    found: list[tuple[Parents, tuple[int, ...]]] = []
+Move = dict[int, tuple[int, ...]]
+"""The nodes whose parents change, and their new parents."""
+
+
+def _moves(current: Parents, rules: Rules) -> Iterator[Move]:
+    """Every change of one arc that the rules allow; cycles are not yet ruled out."""
 
     def fits(node: int) -> bool:
         return node not in rules.roots and len(current[node]) < rules.most
 
     for child, own in enumerate(current):
         for other in range(len(current)):
-            if other == child or child in current[other]:
-                continue
             if other not in own:
-                if fits(child):
-                    found.append((_with(current, {child: (*own, other)}), (child,)))
+                if other != child and child not in current[other] and fits(child):
+                    yield {child: tuple(sorted((*own, other)))}
             elif (other, child) not in rules.fixed:
                 fewer = tuple(p for p in own if p != other)
-                found.append((_with(current, {child: fewer}), (child,)))
+                yield {child: fewer}
                 if fits(other):
-                    found.append((_with(current, {child: fewer, other: (*current[other], child)}), (child, other)))
-    return found
-
-
-def _with(current: Parents, changes: dict[int, tuple[int, ...]]) -> Parents:
-    return tuple(tuple(sorted(changes.get(i, own))) for i, own in enumerate(current))
+                    yield {child: fewer, other: tuple(sorted((*current[other], child)))}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
     p(x) = prod_i P(x_i | x_parents(i))
 
 A numeric column enters as one of `bins` bins of equal mass; within its bin it follows the interpolated empirical
-distribution. Structure is found by hill climbing on the BDeu score from the arcs that prior knowledge fixes; tables
+distribution. Structure is found by tabu search on the BDeu score from the arcs that prior knowledge fixes; tables
 have the same Dirichlet prior that the score has. Classes, where there are any, are one more node, without parents.
 What is missing is drawn from its exact posterior given what is there, by variable elimination.
 """

@@ -5,21 +5,22 @@ Noise of standard deviation sigma is added to a datum y, and a net learns to tak
 
     D(x; sigma) = c_skip x + c_out F(c_in x; c_noise)   ->   E[y | x = y + sigma eps]
 
-with c_skip = 1 / (sigma^2 + 1), c_out = sigma / sqrt(sigma^2 + 1), c_in = 1 / sqrt(sigma^2 + 1), c_noise = ln(sigma) / 4
-(their table 1; data are brought to unit scale first, so that sigma_data = 1). The loss lambda |D - y|^2 with
+with c_skip = 1 / (sigma^2 + 1), c_out = sigma / sqrt(sigma^2 + 1), c_in = 1 / sqrt(sigma^2 + 1), c_noise =
+ln(sigma) / 4 (their table 1; data are brought to unit scale first, so that sigma_data = 1). The loss lambda |D - y|^2 with
 lambda = 1 / c_out^2 is then |F - (y - c_skip x) / c_out|^2, of unit size at every noise level; ln(sigma) is drawn from
 N(p_mean, p_std^2). A sampler walks sigma from `most` down to 0.
 
 The likelihood is bounded as in Kingma et al. 2021, "Variational diffusion models", eq. 14 and 15:
 
-    -log p(x) <= KL(q(x_most | y) || prior) + E[-log p(x | x_least)] + E int_least^most |y - D(x_sigma)|^2 / sigma^2 dln(sigma)
+    -log p(x) <= KL(q(x_most | y) || prior) + E[-log p(x | x_least)]
+                 + E int_least^most |y - D(x_sigma; sigma)|^2 / sigma^2 dln(sigma)
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -58,7 +59,7 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
     spaces = (Reals, Levels, Columns)
     default_sampler = "stochastic"
 
-    def __init__(self, space: Space, condition: Classes | None, config: Config) -> None:
+    def __init__(self, space: Space, condition: Classes | None, config: Any) -> None:
         super().__init__(space, condition, config)
         self.scaled = Scaled(space)
         self.units = Standardise(self.scaled.shape, each=len(self.scaled.shape) == 1)
@@ -89,7 +90,8 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
         x = y + s * noise.normal(*self.latent_shape)
         total = s.square() + 1.0
         target = (y - x / total) * total.sqrt() / s
-        return (self._inner(x, sigma, labels) - target).square().flatten(1).mean(1)
+        loss: Tensor = (self._inner(x, sigma, labels) - target).square().flatten(1).mean(1)
+        return loss
 
     def _spread(self, values: Tensor) -> Tensor:
         """Numbers (B,) in the shape (B, 1, ..., 1) of a latent."""

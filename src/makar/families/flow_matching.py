@@ -6,7 +6,8 @@ A datum y and noise eps are joined by a straight line, and a net learns the mean
     x_t = (1 - t) y + t eps,     v(x, t) = E[eps - y | x_t = x],     loss |v(x_t, t) - (eps - y)|^2
 
 dx/dt = v carries noise at t = 1 to data at t = 0. The velocity is a denoiser in other words: E[y | x_t] = x_t - t v.
-t = sigmoid(t_std n), n ~ N(0, 1), puts most training where the task is neither trivial nor hopeless (Esser et al. 2024).
+t = sigmoid(t_std n), n ~ N(0, 1), puts most training where the task is neither trivial nor hopeless (Esser et al.
+2024, section 3.1).
 
 Discrete cells are filled with uniform noise, so that the model has a density p(y). It obeys the instantaneous change of
 variables (Chen et al. 2018, "Neural ordinary differential equations", eq. 8):
@@ -18,14 +19,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from makar.core.learner import Batch, Descent, Learner, Optimiser
 from makar.core.model import Completes, Denoises, HasLogProb, LogProb, Model, Posterior, Schedule, Tiny
-from makar.core.noise import Noise
+from makar.core.noise import Noise, Replay
 from makar.core.spaces import Classes, Columns, Levels, Reals, Space
 from makar.families._inpaint import inpaint
 from makar.nets.relax import Dequantised
@@ -56,7 +57,7 @@ class FlowMatching(Model, Denoises, HasLogProb, Completes):
     spaces = (Reals, Levels, Columns)
     default_sampler = "midpoint"
 
-    def __init__(self, space: Space, condition: Classes | None, config: Config) -> None:
+    def __init__(self, space: Space, condition: Classes | None, config: Any) -> None:
         super().__init__(space, condition, config)
         self.cells = Dequantised(space)
         self.units = Standardise(self.cells.shape, each=len(self.cells.shape) == 1)
@@ -76,7 +77,7 @@ class FlowMatching(Model, Denoises, HasLogProb, Completes):
 
     def _look(self, x: Tensor) -> None:
         """Mean and scale of the training set, every item at the middle of its cell."""
-        self.units.fit(self.cells.relax(x, Middle(len(x), x.device)))
+        self.units.fit(self.cells.relax(x, Replay(torch.full((len(x), *self.latent_shape), 0.5, device=x.device))))
 
     def loss(self, batch: Batch, noise: Noise) -> Tensor:
         """Squared error a dimension, (B,); times are stratified over the rows of the batch."""

@@ -161,7 +161,7 @@ class ExpectationMaximisation(Learner):
         self._seeded = True
         n = len(batch.x)
         if not math.isfinite(posterior):
-            raise NonFinite(f"the log-posterior is {posterior}; a component has collapsed; raise `prior` or `floor`")
+            raise NonFinite(f"the log-posterior is {posterior}; look at the data, or raise `prior`")
         self.done = posterior / n - self._last < model.config.tolerance
         self._last = posterior / n
         return {"loss": -likelihood / n - model.volume, "objective": posterior / n}
@@ -182,7 +182,7 @@ class ExpectationMaximisation(Learner):
         """
         model = self._model
         share = model.config.components ** (-2.0 / max(1, model.dimensions))
-        return y.var(0, correction=0) * share + model.jitter + model.config.floor
+        return _variance(y) * share + model.jitter + model.config.floor
 
     def _maximise(self, y: Tensor, codes: Tensor, r: Tensor, group: int) -> None:
         model, prior = self._model, self._model.config.prior
@@ -197,7 +197,10 @@ class ExpectationMaximisation(Learner):
             scatter, mass = scatter.sum(0, keepdim=True), mass.sum(0, keepdim=True)
         target = prior * torch.diag(self._centre(y))
         model.means[group] = means
-        model.factors[group] = torch.linalg.cholesky((scatter + target) / (mass + prior)[:, None, None])
+        factors, failed = torch.linalg.cholesky_ex((scatter + target) / (mass + prior).clamp(min=1e-12)[:, None, None])
+        if bool(failed.any()):
+            raise NonFinite("a component has collapsed onto too few items; raise `prior` or lower `components`")
+        model.factors[group] = factors
         for j in range(codes.shape[1]):
             real = model.real[j]
             counts = r.new_zeros(r.shape[1], len(real)).index_add_(1, codes[:, j], r.T.contiguous())
@@ -226,12 +229,18 @@ class ExpectationMaximisation(Learner):
         self._last, self._seeded, self.done = float(state["last"]), bool(state["seeded"]), bool(state["done"])
 
 
+def _variance(y: Tensor) -> Tensor:
+    """Variance of every column of y (n, D); torch's own warns where there are no columns."""
+    variance: Tensor = (y - y.mean(0)).square().mean(0)
+    return variance
+
+
 def _nearest(y: Tensor, codes: Tensor, components: int, noise: Noise, rounds: int = 10) -> Tensor:
     """First responsibilities, one-hot (n, K): k-means from the seeding of Arthur & Vassilvitskii 2007 (k-means++).
 
     Columns are put on one scale; a differing code counts as a distance of 1.
     """
-    scaled = (y - y.mean(0)) / y.std(0, correction=0).clamp(min=1e-6)
+    scaled = (y - y.mean(0)) / _variance(y).sqrt().clamp(min=1e-6)
     flags = [torch.nn.functional.one_hot(c).double() * math.sqrt(0.5) for c in codes.unbind(1)]
     points = torch.cat([scaled, *flags], 1)
     u = noise.uniform(components)[: len(points)].double()  # row 0 holds the numbers used

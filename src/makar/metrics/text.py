@@ -11,7 +11,8 @@
     longest match      characters of the longest string that samples and training text share
 
 Variety has no best value: read it beside that of held-out text. For copying, less is better; held-out text of the same
-authors may share phrases too. Characters are compared as they are; a word is what stands between white space.
+authors may share phrases too, and how much is in the caveats. Characters are compared as they are; a word is what
+stands between white space.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makar.core.score import Generated, Metric, Reference, Score
-from makar.metrics._intervals import Array, centred, of_mean, resamples
+from makar.metrics._intervals import Array, centred, of_mean, resamples, wilson
 
 BUDGET = 2000  # words that distinct-n is taken over
 CHARACTERS, WORDS = 50, 13
+SEEN = 0.05  # the check fires if a share exceeds twice the held-out text's by so much
 _RESAMPLES = 100
 Words = NDArray[np.uint64]
 
@@ -135,7 +137,8 @@ def characters(text: str) -> NDArray[np.int64]:
 
 class Text(Metric):
     """Names end in `@<samples>`. Intervals over samples: centred bootstrap for distinct-n, normal for the means and for
-    the shares (a ratio of sums, by linearisation); the longest match has none.
+    the shares (a ratio of sums, by linearisation; Wilson's where all or none was seen); the longest match has none.
+    A caveat that begins with "COPYING" says that the check has fired.
     """
 
     modalities = ("text",)
@@ -145,7 +148,7 @@ class Text(Metric):
         if not texts:
             return []
         words = [re.findall(r"\S+", t) for t in texts]
-        return _variety(words) + _copies(texts, words, corpus)
+        return _variety(words) + _copies(texts, _cut(list(reference.held_out.things), sum(map(len, texts))), corpus)
 
 
 def _variety(words: list[list[str]]) -> list[Score]:
@@ -174,25 +177,60 @@ def _first(words: list[list[str]], budget: int) -> list[str]:
     return out[:budget]
 
 
-def _copies(texts: list[str], words: list[list[str]], corpus: list[str]) -> list[Score]:
-    letters = Overlap([characters(t) for t in corpus], [characters(t) for t in texts])
+def _cut(texts: list[str], length: int) -> list[str]:
+    """The first texts, cut to so many characters in all."""
+    out: list[str] = []
+    for t in texts:
+        out.append(t[:length])
+        length -= len(t)
+        if length <= 0:
+            break
+    return out
+
+
+def _coded(*groups: list[str]) -> list[list[NDArray[np.int64]]]:
+    """Every text as codes of its words."""
     codes: dict[str, int] = {}
-    both = [
-        [np.array([codes.setdefault(w, len(codes)) for w in text], dtype=np.int64) for text in group]
-        for group in ([re.findall(r"\S+", t) for t in corpus], words)
+    return [
+        [np.array([codes.setdefault(w, len(codes)) for w in re.findall(r"\S+", t)], dtype=np.int64) for t in group]
+        for group in groups
     ]
-    phrases = Overlap(*both)
+
+
+def _share(seen: list[NDArray[np.bool_]]) -> tuple[float, float, float]:
+    """Share of all windows that were seen, with its interval; 0 where no text has a window."""
+    hits, sizes = np.array([s.sum() for s in seen]), np.array([len(s) for s in seen])
+    if not sizes.sum():
+        return 0.0, 0.0, 0.0
+    value = float(hits.sum() / sizes.sum())
+    if value in (0.0, 1.0):
+        return value, *wilson(value * len(seen), len(seen))
+    # a ratio of sums: its spread is that of hits - value * sizes
+    low, high = of_mean(value + (hits - value * sizes) / sizes.mean())
+    return value, max(0.0, low), min(1.0, high)
+
+
+def _copies(texts: list[str], held: list[str], corpus: list[str]) -> list[Score]:
+    letters = [[characters(t) for t in group] for group in (corpus, texts, held)]
     count, scores = len(texts), []
-    for metric, seen in (
-        (f"seen {CHARACTERS} chars", letters.seen(CHARACTERS)),
-        (f"seen {WORDS} words", phrases.seen(WORDS)),
+    made = Overlap(letters[0], letters[1])
+    for width, unit, (theirs, mine, fresh) in (
+        (CHARACTERS, "chars", letters),
+        (WORDS, "words", _coded(corpus, texts, held)),
     ):
-        hits, sizes = np.array([s.sum() for s in seen]), np.array([len(s) for s in seen])
-        if sizes.sum():
-            value = float(hits.sum() / sizes.sum())
-            # a ratio of sums: its spread is that of hits - value * sizes
-            low, high = of_mean(value + (hits - value * sizes) / sizes.mean())
-            scores.append(Score(f"{metric}[train]@{count}", value, max(0.0, low), min(1.0, high), count, False))
-    longest = float(letters.longest())
+        overlap = made if unit == "chars" else Overlap(theirs, mine)
+        seen = overlap.seen(width)
+        if not any(len(s) for s in seen):
+            continue
+        value, low, high = _share(seen)
+        known = _share(Overlap(theirs, fresh).seen(width))[0] if fresh else 0.0
+        caveats: tuple[str, ...] = (f"held-out text: {known:.3f}",)
+        if low > 2 * known + SEEN:
+            caveats = (
+                f"COPYING: {100 * value:.0f} % of all {width} {unit} in a row stand in the training text",
+                *caveats,
+            )
+        scores.append(Score(f"seen {width} {unit}[train]@{count}", value, low, high, count, False, caveats))
+    longest = float(made.longest())
     caveat = ("the longest of these samples: no interval, and it grows with their number",)
     return [*scores, Score(f"longest match[chars;train]@{count}", longest, longest, longest, count, None, caveat)]

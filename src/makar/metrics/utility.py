@@ -82,7 +82,8 @@ def _correct(model: Any, train: tuple[Array, Codes], test: tuple[Array, Codes]) 
         guess = np.full(len(test[1]), train[1][0])
     else:
         guess = clone(model).fit(*train).predict(test[0])
-    return np.equal(guess, test[1]).astype(np.float64)
+    right: Array = np.equal(guess, test[1]).astype(np.float64)
+    return right
 
 
 def _some(n: int, count: int) -> Codes:

@@ -26,6 +26,7 @@ from torch.nn import functional as F
 
 from makar.core.noise import Noise
 from makar.nets.mlp import ClassEmbedding
+from makar.nets.ordered import OrderedEmbedding
 from makar.nets.transformer import dropped
 
 
@@ -96,7 +97,7 @@ class GatedPixelCNN(nn.Module):
         super().__init__()
         self.shape, self.levels, self.width, self.dropout = shape, levels, width, dropout
         channels, rows, columns = shape
-        self.enter = nn.Embedding(channels * levels, width)
+        self.enter = OrderedEmbedding(channels, levels, width)
         self.place = nn.Parameter(0.1 * torch.randn(2, rows, columns, width))
         self.layers = nn.ModuleList(GatedLayer(width, reach, classes) for _ in range(layers))
         # Entry (k, j, x): what value x of channel j tells channel k > j of the same pixel.
@@ -109,8 +110,7 @@ class GatedPixelCNN(nn.Module):
 
     def _embedded(self, x: Tensor) -> Tensor:
         """Pixels int64 (B, C, ...) to (B, ..., width)."""
-        offset = (torch.arange(x.shape[1], device=x.device) * self.levels).view(-1, *[1] * (x.ndim - 2))
-        out: Tensor = self.enter(x + offset).sum(1)
+        out: Tensor = self.enter(x.flatten(2).transpose(1, 2)).unflatten(1, x.shape[2:])
         return out
 
     def features(self, x: Tensor, labels: Tensor, noise: Noise | None = None) -> Tensor:
@@ -160,7 +160,7 @@ class GatedPixelCNN(nn.Module):
             before = self._embedded(pixels[:, :, count - columns :]) if row else nothing[:, None]
             above, links = self._row(before[:, None] + self.place[0, row], above, labels)
             left = [nothing[:, None].expand(-1, layer.reach, -1) for layer in self._layers()]
-        h = (self._embedded(pixels[:, :, -1]) if column else nothing) + self.place[1, row, column]
+        h = (self._embedded(pixels[:, :, -1:])[:, 0] if column else nothing) + self.place[1, row, column]
         remembered = []
         for layer, link, beside in zip(self._layers(), links, left, strict=True):
             window = torch.cat([beside, h[:, None]], 1)

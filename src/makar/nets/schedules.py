@@ -3,7 +3,7 @@
 VarianceExploding   alpha = 1,      sigma = t   on [least, most]   (Karras et al. 2022, "Elucidating the design space of
                                                                     diffusion-based generative models", section 3)
 StraightPath        alpha = 1 - t,  sigma = t   on [0, 1]          (Lipman et al. 2022, "Flow matching for generative
-                                                                    modeling"; Liu et al. 2022, "Flow straight and fast")
+                                                                    modeling"; Liu et al. 2022, rectified flow)
 
 Two moves hold on any such path, and samplers and inpainting are made of them: a draw at an earlier time given the clean
 datum (`ancestral`), and a draw at a later time given the present (`renoise`).

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from makar.core.noise import Noise
+from makar.nets.mlp import linear_flops
 
 Turn = tuple[Tensor, Tensor]
 """Cosines and sines (T, head / 2) of the rotary angles of T positions."""
@@ -153,7 +154,7 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(Block(width, heads, kv_heads or heads, dropout) for _ in range(depth))
         self.norm = RMSNorm(width)
         for name, weight in self.named_parameters():
-            if weight.ndim == 2:
+            if name.endswith("weight"):
                 # Residual branches begin small, so that their sum over the depth begins as wide as one (GPT-2, 2.3).
                 shrink = math.sqrt(2 * depth) if name.endswith("leave.weight") else 1.0
                 nn.init.normal_(weight, std=1.0 / (math.sqrt(weight.shape[1]) * shrink))
@@ -177,6 +178,5 @@ class Decoder(nn.Module):
     def flops(self, length: int) -> float:
         """Floating-point operations of a forward pass over one sequence: 2 a weight a position, and the products q k^T
         and (attention) v over the causal half."""
-        matrices = sum(p.numel() for p in self.parameters() if p.ndim == 2 and p.shape[0] > 1)
-        width = self.norm.gain.numel()
-        return 2.0 * matrices * length + 2.0 * len(self.blocks) * length * (length + 1) * width
+        products = 2.0 * len(self.blocks) * length * (length + 1) * self.norm.gain.numel()
+        return linear_flops(self) * length + products

@@ -3,8 +3,8 @@
     stem - [blocks, halve] ... [blocks] - block, attention, block - [blocks] ... [double, blocks] - out
                \\________________________ skips: concatenated ________________________/
 
-Every block reads time and label as scale and shift of its group norm, which looks at one item at a time, so that a row's
-result depends on no other row. Sizes are halved rounding up and doubled to the skip's own size: odd pictures are fine.
+Every block reads time and label as scale and shift of its group norm, which looks at one item at a time, so that a
+row's result depends on no other row. Sizes are halved rounding up and doubled to the skip's own size: odd pictures are fine.
 The output layer and the last convolution of every block begin at zero.
 
 `backbone` chooses between this and the modulated MLP of `nets/mlp.py` for a latent of any shape.
@@ -53,6 +53,7 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int, head: int = 32) -> None:
         super().__init__()
+        self.channels = channels
         self.heads = max(1, channels // head)
         self.norm = nn.GroupNorm(_groups(channels), channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
@@ -137,7 +138,7 @@ class UNet(nn.Module):
         for blocks, n in zip(self.up, reversed(places), strict=True):
             total += n * _conv_flops(blocks)
         middle = _conv_flops(self.before) + _conv_flops(self.attention) + _conv_flops(self.after)
-        return total + places[-1] * middle + 4.0 * places[-1] ** 2 * self.attention.out.in_channels
+        return total + places[-1] * middle + 4.0 * places[-1] ** 2 * self.attention.channels
 
 
 def _conv_flops(module: nn.Module) -> float:

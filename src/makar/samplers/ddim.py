@@ -37,7 +37,7 @@ class DDIM(Sampler):
     takes = Denoises
     order = 1  # at eta = 0
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Any) -> None:
         if not 0.0 <= config.eta <= 1.0:
             raise MakarError(f"the sampler 'ddim' was given eta={config.eta}; give a number from 0 to 1")
         super().__init__(config)

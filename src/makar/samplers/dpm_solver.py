@@ -6,7 +6,8 @@ of the denoised mean, extrapolated here from the last two evaluations:
     x_s = (sigma_s / sigma_t) x_t + (alpha_s - alpha_t sigma_s / sigma_t) D
     D   = mean_t + (mean_t - mean_u) h / (2 h_last),   h = lambda_s - lambda_t,   h_last = lambda_t - lambda_u
 
-where u > t > s. Order 2, in lambda, for one evaluation a step. Where lambda is infinite, at pure noise and at clean data, D = mean_t.
+where u > t > s. Order 2, in lambda, for one evaluation a step. Where lambda is infinite, at pure noise and at clean
+data, D = mean_t.
 """
 
 from __future__ import annotations

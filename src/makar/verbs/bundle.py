@@ -50,6 +50,7 @@ def save(trained: Trained, path: Path | str) -> Path:
         "codec_settings": config.to_plain(trained.codec.config),
         "codec_state": trained.codec.state(),
         "levels": trained.levels,
+        "class_counts": list(trained.class_counts),
     }
     contents = {
         "config.json": files.to_json(settings).encode(),
@@ -80,7 +81,8 @@ def load(path: Path | str) -> Trained:
         raise MakarError(f"{path}/data.json is not a manifest of this version ({error.error_count()} errors)") from None
     run = json.loads(contents["run.json"])
     run["plan"] = [(int(step), float(rate)) for step, rate in run["plan"]]
-    trained = Trained(model, codec, Record(**run), manifest, settings["levels"])
+    counts = tuple(settings["class_counts"])
+    trained = Trained(model, codec, Record(**run), manifest, settings["levels"], counts)
     if trained.id != settings["id"]:
         raise MakarError(
             f"{path} says that it is model {settings['id'][:12]} but holds {trained.id[:12]}; it was altered"

@@ -17,7 +17,7 @@ from makar.core import config, registry
 from makar.core.artifact import Artifact
 from makar.core.errors import MakarError
 from makar.core.model import Denoises, Draws, Model, PredictsNext
-from makar.core.noise import Noise
+from makar.core.noise import Noise, seed_from
 from makar.core.sampler import Sampler
 from makar.verbs.trained import Trained
 
@@ -96,10 +96,18 @@ def default_sampler(
     return make_sampler(trained.model, name, given)
 
 
-def asked_labels(trained: Trained, n: int, label: str | int | Sequence[int] | None) -> Tensor | None:
-    """Labels for n outputs: one class by name or number for all, one for each, or None for no particular class."""
+def asked_labels(
+    trained: Trained, n: int, label: str | int | Sequence[int] | None, seed: int = 0
+) -> Tensor | None:
+    """Labels for n outputs: one class by name for all, or one for each; where none is asked for, drawn as in the data.
+
+    Output i's class comes from a stream of its own, so it does not depend on n either.
+    """
     if label is None:
-        return None
+        if not trained.model.classes:
+            return None
+        shares = torch.tensor(trained.class_counts, dtype=torch.float64).log()
+        return Noise.rows(seed_from(seed, "class"), range(n)).choice(shares.expand(n, -1))
     classes = trained.manifest.classes
     if not trained.model.classes:
         raise MakarError("this model was trained without classes; leave --class out")
@@ -124,7 +132,7 @@ def sample(
     """n things, each an artifact whose parents are the model and whose recipe says how to make it again."""
     if n < 1:
         raise MakarError(f"asked for {n} outputs; give a number of at least 1")
-    labels = asked_labels(trained, n, label)
+    labels = asked_labels(trained, n, label, seed)
     how = default_sampler(trained, sampler, settings)
     things = trained.codec.decode(draw(trained, n, seed, labels, how))
     plan: dict[str, Any] = {"sampler": None, "sampler_settings": {}}

@@ -177,13 +177,18 @@ def anchors(data: Dataset, n: int = 1000, seed: int = 1, stick: Yardstick | None
     }
 
 
+def _spread(n: int, among: int) -> Tensor:
+    """n indices spread evenly over `among`, each at most once while they last."""
+    return torch.arange(n) % among if n >= among else torch.arange(n) * among // n
+
+
 def _real_rows(train: Sample, n: int, wanted: Tensor | None) -> Tensor:
     """Indices of n training rows (of the wanted classes where there are classes), each at most once while they last."""
     if wanted is None or train.labels is None or len(train.labels) != len(train.x):
-        return torch.arange(n) % len(train.x)
+        return _spread(n, len(train.x))
     rows = torch.empty(n, dtype=torch.int64)
     for label in wanted.unique():
         places = (wanted == label).nonzero().flatten()
         own = (train.labels == label).nonzero().flatten()
-        rows[places] = own[torch.arange(len(places)) % len(own)]
+        rows[places] = own[_spread(len(places), len(own))]
     return rows

@@ -76,6 +76,7 @@ class FamilySummary(Record):
     parameters: int | None = None
     size_bytes: int | None = None
     steps: int | None = None
+    flops: float | None = None  # of one item in one training step
     spikes: int = 0  # loss spikes noted over all seeds
     halted: int = 0  # trainings that a loss or gradient that was not finite brought to a halt
     spread: float | None = None  # (worst - best seed) / median of the headline score
@@ -208,6 +209,7 @@ def _family(
         parameters=next((c.parameters for c in ok), None),
         size_bytes=next((c.size_bytes for c in ok), None),
         steps=_whole([c.steps for c in ok]),
+        flops=next((c.flops for c in ok), None),
         spikes=sum(e.get("kind") == "spike" for c in ok for e in c.events),
         halted=sum(any(e.get("kind") == "non-finite" for e in c.events) for c in ok),
         spread=abs(main.high - main.low) / abs(main.median) if main and len(main.values) > 1 and main.median else None,

@@ -294,4 +294,5 @@ def settle(run: Run, codec: Codec, data: Dataset) -> Trained:
         events=run.monitor.events,
         machine=describe(),
     )
-    return Trained(model=run.model, codec=codec, record=record, manifest=data.manifest, levels=data.levels)
+    counts = () if run.labels is None else tuple(torch.bincount(run.labels, minlength=len(data.classes)).tolist())
+    return Trained(run.model, codec, record, data.manifest, data.levels, counts)

@@ -40,6 +40,7 @@ class Trained:
     record: Record
     manifest: Manifest
     levels: int = 256
+    class_counts: tuple[int, ...] = ()  # how often each class stood in the training data
 
     @property
     def family(self) -> str:

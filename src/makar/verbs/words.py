@@ -11,12 +11,21 @@ def short(full: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three significant figures, without an exponent where that can be read."""
+    """Three significant figures (two below 0.1); an exponent only where nothing else can be read."""
     if value is None:
         return "–"
-    if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:.1e}"
+    if value == 0:
+        return "0"
+    if abs(value) >= 1000 and abs(value) < 1e6:
+        return f"{value:,.0f}"
+    if 0.1 <= abs(value) < 1000:
+        return f"{value:#.3g}".rstrip(".")
+    return f"{value:.2g}" if 1e-3 <= abs(value) < 0.1 else f"{value:.1e}"
+
+
+def tidy(value: float) -> str:
+    """A round number, as short as it can be."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:g}"
 
 
 def duration(seconds: float | None) -> str:

@@ -137,7 +137,7 @@ class Spirals(Curves):
 
     def place(self, component: np.ndarray, t: np.ndarray) -> np.ndarray:
         angle = 3.0 * math.pi * t
-        arm = (0.3 + 2.7 * t)[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
+        arm: np.ndarray = (0.3 + 2.7 * t)[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
         return np.where(component[:, None] == 0, arm, -arm)
 
 
@@ -179,7 +179,8 @@ class Checkerboard(Density):
     def draw(self, component: np.ndarray, random: np.random.Generator) -> np.ndarray:
         row, column = component // 2, 2 * (component % 2) + (component // 2) % 2
         corner = 2.0 * np.stack([column, row], 1) - 4.0
-        return corner + 2.0 * random.uniform(size=(len(component), 2))
+        points: np.ndarray = corner + 2.0 * random.uniform(size=(len(component), 2))
+        return points
 
     def log_density(self, points: np.ndarray) -> np.ndarray:
         cell = np.floor((points + 4.0) / 2.0)

@@ -1,0 +1,183 @@
+"""A comparison on the terminal: how it goes while it runs, and the table at its end.
+
+The table fits 100 columns. Families stand in order of the headline score with floor and ceiling below; what is best is
+bold, what copies is red, and what a family cannot have is blank.
+"""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from makar.verbs.compare import Watch, estimate
+from makar.verbs.protocol import Cell, Protocol, Value
+from makar.verbs.summary import FamilySummary, Stat, Summary
+from makar.verbs.words import counted, duration, number, short
+
+WIDTH = 100
+_STYLES = {"good": "green", "copies": "bold red", "failed": "bold red"}
+
+
+def table(summary: Summary) -> RenderableType:
+    """The table with the advice below it."""
+    head = short(summary.headline) if summary.headline else "score"
+    better = "higher" if summary.higher_is_better else "lower"
+    grid = Table(
+        title=f"{summary.data}: {summary.budget} of training each",
+        caption=f"{head} is {summary.headline}; {better} is better" if summary.headline else None,
+        title_style="bold",
+        caption_style="dim",
+        box=None,
+        pad_edge=False,
+        header_style="dim",
+    )
+    grid.add_column("", justify="right")
+    grid.add_column("family", overflow="ellipsis", no_wrap=True, max_width=18)
+    for name in (head, "interval", "recall", "nn ratio", "train CPU s", "1,000 CPU s", "params"):
+        grid.add_column(name, justify="right", no_wrap=True)
+    grid.add_column("verdict", no_wrap=True)
+    best = _best(summary)
+    for rank, f in enumerate(summary.families, 1):
+        grid.add_row(*_row(summary, f, rank, best), style="bold" if f.family == best.get("headline") else "")
+    if summary.floor or summary.ceiling:
+        grid.add_section()
+    for name, scores in (("floor", summary.floor), ("ceiling", summary.ceiling)):
+        if scores:
+            recall, nearest = (_anchor(scores, summary.roles.get(role)) for role in ("recall", "nearest"))
+            headline = _anchor(scores, summary.headline)
+            what = "training set" if name == "floor" else "trivial"
+            grid.add_row("", name, headline, "", recall, nearest, "", "", "", what, style="dim")
+    return Group(grid, Text(), *(Text(sentence) for sentence in summary.advice))
+
+
+def print_table(summary: Summary, console: Console | None = None) -> None:
+    """Print the table."""
+    console = console or Console()
+    console.print(table(summary), width=min(console.width, WIDTH))
+
+
+def _best(summary: Summary) -> dict[str, str]:
+    """Which family is best in a column, copiers left aside."""
+    honest = [f for f in summary.families if f.verdict != "copies"]
+    best = {}
+    ranked = [f for f in honest if f.headline is not None]
+    if ranked:
+        best["headline"] = ranked[0].family
+    training = [(f.cpu_seconds, f.family) for f in honest if f.cpu_seconds is not None]
+    sampling = [(f.sampling_cpu_seconds, f.family) for f in honest if f.sampling_cpu_seconds is not None]
+    recall = [(-s.median, f.family) for f in honest if (s := _score(summary, f, "recall")) is not None]
+    for column, found in (("training", training), ("sampling", sampling), ("recall", recall)):
+        if found:
+            best[column] = min(found)[1]
+    return best
+
+
+def _score(summary: Summary, f: FamilySummary, role: str) -> Stat | None:
+    return f.scores.get(summary.roles.get(role, ""))
+
+
+def _row(summary: Summary, f: FamilySummary, rank: int, best: dict[str, str]) -> list[Text]:
+    def bold(column: str, text: str) -> Text:
+        return Text(text, style="bold" if best.get(column) == f.family else "")
+
+    recall, nearest = _score(summary, f, "recall"), _score(summary, f, "nearest")
+    main = f.headline
+    copies = f.verdict == "copies"
+    return [
+        Text(str(rank) if main else ""),
+        Text(f.family, style="red" if copies else ""),
+        bold("headline", number(main.median)) if main else Text(),
+        Text(f"{number(main.low)}–{number(main.high)}", style="dim") if main else Text(),
+        bold("recall", number(recall.median)) if recall else Text(),
+        Text(number(nearest.median), style="bold red" if copies else "") if nearest else Text(),
+        bold("training", number(f.cpu_seconds)) if f.cpu_seconds is not None else Text(),
+        bold("sampling", number(f.sampling_cpu_seconds)) if f.sampling_cpu_seconds is not None else Text(),
+        Text(counted(f.parameters)) if f.parameters is not None else Text(),
+        Text(f.verdict, style=_STYLES.get(f.verdict, "yellow")),
+    ]
+
+
+def _anchor(scores: dict[str, Value], name: str | None) -> str:
+    found = scores.get(name or "")
+    return "" if found is None or found.value is None else number(found.value)
+
+
+def watch(console: Console | None = None) -> Watch:
+    """What tells how a comparison goes: a bar on a terminal, plain lines elsewhere."""
+    console = console or Console()
+    return Bar(console) if console.is_terminal else Lines(console)
+
+
+def _intent(protocol: Protocol, cells: int, done: int, workers: int) -> str:
+    """What is going to be done and what it will take."""
+    left = cells - done
+    seconds = estimate(protocol, left, workers)
+    lasting = "" if seconds is None else f": at least {duration(seconds)} of training, and scoring on top"
+    already = f"; {done} of {cells} are there already" if done else ""
+    budget = protocol.limits().words()
+    return f"{left} trainings of {budget} on {workers} worker{'s' if workers > 1 else ''}{lasting}{already}"
+
+
+def _line(cell: Cell) -> str:
+    """One finished cell in a line."""
+    name = f"{cell.family}" if cell.kind == "anchor" else f"{cell.family}, seed {cell.seed}"
+    if cell.status != "ok":
+        return f"{name}: {cell.status}: {cell.reason}"
+    return f"{name}: done in {duration(cell.process.get('seconds'))}"
+
+
+class Lines(Watch):
+    """One plain line for every cell."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._left = 0
+
+    def begin(self, protocol: Protocol, cells: int, done: int, workers: int) -> None:
+        self._left = cells - done
+        self._say(_intent(protocol, cells, done, workers))
+
+    def finished(self, cell: Cell) -> None:
+        if cell.kind == "cell":
+            self._left -= 1
+        self._say(f"{_line(cell)} ({self._left} to go)")
+
+    def end(self, complete: bool) -> None:
+        if not complete:
+            self._say("stopped; what is finished is kept, and the same command goes on from here")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+class Bar(Watch):
+    """A bar, and a line for every cell that did not come to an end."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("comparing", total=None)
+
+    def begin(self, protocol: Protocol, cells: int, done: int, workers: int) -> None:
+        self._console.print(_intent(protocol, cells, done, workers), markup=False, highlight=False)
+        self._progress.update(self._task, total=cells, completed=done)
+        self._progress.start()
+
+    def finished(self, cell: Cell) -> None:
+        if cell.status != "ok":
+            self._progress.console.print(_line(cell), markup=False, highlight=False)
+        self._progress.update(self._task, advance=1 if cell.kind == "cell" else 0, description=cell.family)
+
+    def end(self, complete: bool) -> None:
+        self._progress.stop()
+        if not complete:
+            self._console.print("stopped; what is finished is kept, and the same command goes on from here")

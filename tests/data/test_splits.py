@@ -1,0 +1,187 @@
+"""Splits by content, licences and manifests: the past of a dataset, held to what they promise."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from makar.core.errors import MakarError
+from makar.data import Dataset, Manifest, Split, licences, load, manifest, splits
+
+
+def test_digits_are_split_as_promised() -> None:
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    pictures = raw.images.astype(np.uint8)[..., None]
+    order = sorted(range(1797), key=lambda i: hashlib.sha256(pictures[i].tobytes()).hexdigest())
+    data = load("digits")
+    assert (len(data.train), len(data.held_out), data.levels, data.modality) == (1297, 500, 17, "pictures")
+    assert all((pictures[i] == p).all() for i, p in zip(order, [*data.held_out.things, *data.train.things], strict=True))
+    assert data.held_out.labels is not None
+    assert data.held_out.labels.tolist() == raw.target[order[:500]].tolist()
+    assert data.manifest.licence == "CC-BY-4.0"
+    assert "Alpaydin" in data.manifest.attribution
+    assert data.classes == tuple("0123456789")
+
+
+def test_importing_data_does_not_import_torch() -> None:
+    code = "import sys, makar.data; makar.data.load('digits'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from("abcdefghij"), min_size=2, max_size=40), st.floats(0.05, 0.95))
+def test_no_item_is_on_both_sides(items: list[str], share: float) -> None:
+    hashes = splits.digests(items)
+    if len(set(items)) == 1:
+        with pytest.raises(MakarError, match="identical"):
+            splits.by_content(hashes, share)
+        return
+    try:
+        train, held_out = splits.by_content(hashes, share)
+    except MakarError:
+        assert round(share * len(items)) in (0, len(items))
+        return
+    assert sorted(train + held_out) == list(range(len(items)))
+    assert train
+    assert held_out
+    assert not {items[i] for i in train} & {items[i] for i in held_out}
+    assert [hashes[i] for i in held_out + train] == sorted(hashes)
+
+
+def test_the_split_does_not_depend_on_the_order_of_items() -> None:
+    items = [f"item {i}" for i in range(50)]
+    one = splits.by_content(splits.digests(items), 0.2)[1]
+    two = splits.by_content(splits.digests(items[::-1]), 0.2)[1]
+    assert [items[i] for i in one] == [items[::-1][i] for i in two]
+    assert len(one) == 10
+
+
+def test_an_item_of_both_given_splits_is_taken_from_training() -> None:
+    hashes = ["a", "b", "c", "b", "d"]
+    train, held_out, dropped = splits.given(hashes, np.array([False, False, False, True, True]))
+    assert ([hashes[i] for i in train], [hashes[i] for i in held_out], dropped) == (["a", "c"], ["b", "d"], 1)
+
+
+@pytest.mark.parametrize("share", [0.0, -1.0, 1797.0, 5000.0])
+def test_a_split_with_an_empty_side_is_refused(share: float) -> None:
+    with pytest.raises(MakarError, match="both sides of 1797"):
+        load("digits", held_out=share)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("mit", "MIT"),
+        ("cc-by-sa-4.0", "CC-BY-SA-4.0"),
+        ("(mit or Apache-2.0) and CC0-1.0", "(MIT OR Apache-2.0) AND CC0-1.0"),
+        ("GPL-2.0-only with classpath-exception-2.0", "GPL-2.0-only WITH Classpath-exception-2.0"),
+        ("LicenseRef-house", "LicenseRef-house"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_licences_are_spelt_as_spdx_does(given: str, expected: str) -> None:
+    assert licences.expression(given) == expected
+
+
+@pytest.mark.parametrize("given", ["", "MIT Apache-2.0", "MIT OR", "(MIT", "MIT)", "AND MIT", "MIT WITH MIT AND"])
+def test_what_is_no_expression_is_refused(given: str) -> None:
+    with pytest.raises(MakarError, match="is not an SPDX"):
+        licences.expression(given)
+
+
+def test_a_misspelt_licence_gets_a_hint() -> None:
+    with pytest.raises(MakarError, match=r"did you mean 'CC-BY-4\.0'"):
+        licences.expression("ccby-4.0")
+    with pytest.raises(MakarError, match="LicenseRef-"):
+        licences.expression("ours")
+
+
+def test_a_licence_file_beside_the_data_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("\n".join(f"line {i}" for i in range(20)))
+    unstated = load(f"text:{tmp_path / 'a.txt'}", by="lines").manifest
+    assert unstated.licence == "unknown"
+    assert any("unknown" in note and "licence=" in note for note in unstated.notes)
+    (tmp_path / "LICENSE").write_text("Permission is granted …\n")
+    assert load(f"text:{tmp_path / 'a.txt'}", by="lines").manifest.licence == "unknown"
+    (tmp_path / "LICENCE").write_text("SPDX-License-Identifier: odbl-1.0\n")
+    assert load(f"text:{tmp_path / 'a.txt'}", by="lines").manifest.licence == "ODbL-1.0"
+    stated = load(f"text:{tmp_path / 'a.txt'}", by="lines", licence="MIT", attribution="A. Maker").manifest
+    assert (stated.licence, stated.attribution) == ("MIT", "A. Maker")
+
+
+def test_the_licence_of_known_data_cannot_be_changed() -> None:
+    with pytest.raises(MakarError, match=r"CC-BY-4\.0"):
+        load("digits", licence="MIT")
+
+
+def test_manifests_are_written_read_and_checked(tmp_path: Path) -> None:
+    data = load("toy:ring8", n=50)
+    path = tmp_path / "manifest.json"
+    manifest.write_manifest(data.manifest, path)
+    assert manifest.read_manifest(path) == data.manifest
+    path.write_text(path.read_text().replace("CC0-1.0", "MIT"))
+    with pytest.raises(MakarError, match="altered"):
+        manifest.read_manifest(path)
+    path.write_text("{}")
+    with pytest.raises(MakarError, match="not a manifest"):
+        manifest.read_manifest(path)
+
+
+def test_the_digest_depends_on_every_field() -> None:
+    base = load("toy:ring8", n=50).manifest
+    fields = base.model_dump()
+    changes: dict[str, Callable[[Manifest], object]] = {
+        "name": lambda m: m.name + "x",
+        "licence": lambda m: "MIT",
+        "notes": lambda m: [*m.notes, "x"],
+        "items": lambda m: {"train": m.items["train"][::-1], "held_out": m.items["held_out"]},
+        "counts": lambda m: {"train": 0},
+        "split": lambda m: "",
+    }
+    for key, change in changes.items():
+        assert manifest.digest_of({**fields, key: change(base)}) != base.digest, key
+    assert manifest.digest_of(fields) == base.digest
+
+
+def test_the_summary_says_what_matters() -> None:
+    text = manifest.summary(load("digits").manifest)
+    for part in ("1297 train", "500 held out", "CC-BY-4.0", "Alpaydin", "10: 0, 1", "sha"):
+        assert part.lower() in text.lower()
+
+
+def test_the_contact_sheet_shows_the_pictures() -> None:
+    data: Dataset = load("digits")
+    sheet = manifest.contact_sheet(data.train, data.levels, columns=5, rows=2, cell=16)
+    assert (sheet.mode, sheet.size) == ("L", (5 * 18 + 2, 2 * 18 + 2))
+    shown = np.asarray(sheet)[2:18:2, 2:18:2]
+    assert (shown == np.rint(data.train.things[0][..., 0] * (255 / 16))).all()
+    with pytest.raises(MakarError, match="pictures"):
+        manifest.contact_sheet(Split(["text"]))
+
+
+def test_specs_and_options_are_checked(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for spec, options, message in (
+        ("digit", {}, "did you mean 'digits'"),
+        ("digits:8", {}, "takes no argument"),
+        ("digits", {"sise": 3}, "no setting 'sise'"),
+        ("toy:rings8", {}, "did you mean 'ring"),
+        ("toy:ring8", {"n": "many"}, "'n' was given 'many'"),
+        ("grammar:smal", {}, "did you mean 'small'"),
+        ("csv:", {}, "needs a path"),
+        (f"folder:{tmp_path}/photo", {}, "did you mean 'photos'"),
+        (f"{tmp_path}/photo.csv", {}, "there is no file or folder"),
+        (f"text:{tmp_path}/nowhere/a.txt", {}, "nor a folder"),
+    ):
+        with pytest.raises(MakarError, match=message):
+            load(spec, **options)
