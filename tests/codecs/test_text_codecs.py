@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 
 import pytest
@@ -111,14 +112,17 @@ def test_bpe_without_its_library_names_the_extra(monkeypatch: pytest.MonkeyPatch
 
 def test_sentences_stay_apart_and_end() -> None:
     codec = Symbols(SymbolsConfig()).fit(["abc", "ba"])
-    assert codec.encode(["ba", "abc", ""]).tolist() == [[1, 0, 3, -1], [0, 1, 2, 3], [3, -1, -1, -1]]
+    assert codec.encode(["ba", "abc", ""]).tolist() == [[1, 0, 4, -1], [0, 1, 2, 4], [4, -1, -1, -1]]
     assert codec.space.length == 8  # twice the longest with its end
-    assert codec.decode(torch.tensor([[1, 3, 0, 0], [0, 0, 0, 0], [2, -1, -1, -1]])) == ["b", "aaaa", "c"]
+    assert codec.decode(torch.tensor([[1, 4, 0, 0], [0, 0, 0, 0], [2, -1, -1, -1]])) == ["b", "aaaa", "c"]
 
 
-def test_symbols_refuse_what_they_were_not_fitted_for() -> None:
+def test_an_unknown_character_is_marked_and_paid_for() -> None:
     codec = Symbols(SymbolsConfig()).fit(["abc", "ba"])
-    with pytest.raises(MakarError, match="'z' is not among the 3 characters"):
-        codec.encode(["az"])
+    assert codec.decode(codec.encode(["azc☃"])) == ["a�c�"]
+    assert codec.nats(["abc", "azc☃"]) == pytest.approx(-2 * math.log(1_112_064 - 3))
+
+
+def test_symbols_refuse_a_sentence_longer_than_a_row() -> None:
     with pytest.raises(MakarError, match="a document has 8 characters"):
-        codec.encode(["abcabcab"])
+        Symbols(SymbolsConfig()).fit(["abc", "ba"]).encode(["abcabcab"])

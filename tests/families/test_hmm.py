@@ -29,8 +29,8 @@ def joint(model: HMM, x: Tensor, path: tuple[int, ...]) -> float:
     """log p(x, path) of one item of a model without classes, factor by factor."""
     seen = model.observations(x.unsqueeze(0))[0]
     nats = model.initial[0, path[0]].log()
-    for a, b in itertools.pairwise(path):
-        nats = nats + model.transition[0, a, b].log()
+    for t, (a, b) in enumerate(itertools.pairwise(path)):
+        nats = nats + model.transition[0, min(t, model.steps - 1), a, b].log()
     for state, row in zip(path, seen, strict=True):
         for m, value in enumerate(row.tolist()):
             nats = nats + model.emission[0, state, m, value].log()
@@ -123,7 +123,7 @@ def test_classes_learn_apart() -> None:
 def _planted() -> HMM:
     model = made(Tokens(6, 40))
     model.initial.copy_(torch.tensor([[0.6, 0.3, 0.1]]))
-    model.transition.copy_(torch.tensor([[[0.85, 0.1, 0.05], [0.1, 0.6, 0.3], [0.25, 0.05, 0.7]]]))
+    model.transition.copy_(torch.tensor([[[[0.85, 0.1, 0.05], [0.1, 0.6, 0.3], [0.25, 0.05, 0.7]]]]))
     emission = [[0.45, 0.45, 0.04, 0.02, 0.02, 0.02], [0.02, 0.04, 0.45, 0.45, 0.02, 0.02]]
     model.emission.copy_(torch.tensor([[*emission, [0.02, 0.02, 0.02, 0.04, 0.45, 0.45]]]).unsqueeze(2))
     return model
@@ -141,7 +141,7 @@ def test_a_planted_transition_matrix_is_recovered_up_to_relabelling() -> None:
             break
     assert learner.done
     orders = [list(order) for order in itertools.permutations(range(3))]
-    errors = [float((model.transition[0][o][:, o] - planted.transition[0]).abs().max()) for o in orders]
+    errors = [float((model.transition[0, 0][o][:, o] - planted.transition[0, 0]).abs().max()) for o in orders]
     best = orders[min(range(6), key=errors.__getitem__)]
     assert min(errors) < 0.03
     assert torch.allclose(model.emission[0][best], planted.emission[0], atol=0.03)
@@ -150,7 +150,7 @@ def test_a_planted_transition_matrix_is_recovered_up_to_relabelling() -> None:
 def test_drawn_states_last_as_long_as_they_should() -> None:
     """A state left with probability 1 - a lasts 1 / (1 - a) steps; here each state shows as a symbol of its own."""
     model = made(Tokens(3, 400))
-    model.transition.copy_(torch.tensor([[[0.9, 0.05, 0.05], [0.25, 0.5, 0.25], [0.1, 0.1, 0.8]]]))
+    model.transition.copy_(torch.tensor([[[[0.9, 0.05, 0.05], [0.25, 0.5, 0.25], [0.1, 0.1, 0.8]]]]))
     model.emission.copy_(torch.eye(3).reshape(1, 3, 1, 3))
     x = model.draw(Noise.rows(3, range(100)))
     ends = x[:, 1:] != x[:, :-1]

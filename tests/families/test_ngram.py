@@ -180,6 +180,14 @@ def test_a_class_has_its_own_symbols_and_none_has_all() -> None:
     assert p[2, 0] == pytest.approx(float(p[2, 2]))
 
 
+def test_rows_without_a_class_count_for_none_only() -> None:
+    x, labels = source(30, 6, 5, seed=10), torch.arange(30) % 3 - 1
+    mixed, pooled = fitted(Tokens(5, 6), x, 2, labels, classes=2), fitted(Tokens(5, 6), x, 2)
+    last = mixed.state_dict()["orders.1.keys"] // 6
+    roots = mixed.state_dict()["orders.0.keys"][last] // 6  # of which class each bigram is
+    assert int((roots == 2).sum()) == len(pooled.state_dict()["orders.1.keys"])
+
+
 def test_a_picture_is_read_by_place() -> None:
     """Alternate pixels that an n-gram of order 1 can only know by where they are."""
     x = torch.tensor([[[[0, 2], [1, 2]]]]).expand(20, 1, 2, 2)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from makar.core.noise import Noise
-from makar.nets.transformer import Decoder, RMSNorm, Rotary, SelfAttention, SwiGLU, dropped, turned
+from makar.nets.transformer import Block, Decoder, RMSNorm, Rotary, SelfAttention, SwiGLU, dropped, turned
 
 
 def normal(*shape: int, seed: int = 0) -> Tensor:
@@ -170,6 +170,7 @@ def test_flops_are_those_torch_counts() -> None:
     net = decoder(2)
     with FlopCounterMode(display=False) as counter:
         for block in net.blocks:
+            assert isinstance(block, Block)
             block.inner(normal(1, 10, 24))
     inner = counter.get_total_flops()
     projections = 3 * 2 * 10 * (24 * 24 + 24 * 2 * 12 + 24 * 24)

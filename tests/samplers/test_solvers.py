@@ -97,7 +97,8 @@ class Mixture(Gaussian):
         time = torch.tensor(t, dtype=torch.float64)
         alpha, sigma = self._schedule.alpha(time), self._schedule.sigma(time)
         score = (x - alpha * self.means) / ((alpha * self.stds).square() + sigma.square()).sqrt()
-        return (self.weights * torch.special.ndtr(score)).sum(1, keepdim=True)
+        found: Tensor = (self.weights * torch.special.ndtr(score)).sum(1, keepdim=True)
+        return found
 
     def solution(self, x: Tensor) -> Tensor:
         """The end of the flow from x at the start: on the line it keeps order, so quantiles go to quantiles."""

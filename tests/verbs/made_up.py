@@ -1,4 +1,4 @@
-"""A made-up comparison: the shape of a real one, with figures near those in the reference, for tests of what reads it."""
+"""A made-up comparison: the shape of a real one and figures near published ones, for tests of what reads it."""
 
 from __future__ import annotations
 

@@ -61,10 +61,10 @@ class Log(Scale):
 
     def ticks(self) -> list[float]:
         decades = range(math.floor(math.log10(self.low)) - 1, math.ceil(math.log10(self.high)) + 1)
-        for leads in ((1, 2, 5), (1, 3), (1,)):
+        for leads in ((1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
             found = [lead * 10.0**d for d in decades for lead in leads]
             found = [t for t in found if self.low * 0.999 <= t <= self.high * 1.001]
-            if len(found) <= 7:
+            if len(found) <= (4 if 7 in leads else 7):
                 return found
         every = math.ceil(len(found) / 7)
         return found[::every]
@@ -140,7 +140,7 @@ def scatter(
     columns: Sequence[Line] = (),
 ) -> Markup:
     """Points with names; levels across (`lines`) and down (`columns`); where asked, a staircase through the front."""
-    width, height, left, right, top, bottom = 520.0, 390.0, 50.0, 508.0, 34.0, 342.0
+    width, height, left, right, top, bottom = 460.0, 370.0, 48.0, 450.0, 34.0, 322.0
     xs = scale([m.x for m in marks] + [c.value for c in columns], left + 8, right - 8, x.log)
     ys = scale([m.y for m in marks] + [level.value for level in lines], bottom - 6, top + 6, y.log)
     parts = _frame(xs, ys, x.name, y.name, (left, right, top, bottom))
@@ -239,8 +239,9 @@ class Row:
 
 def strip(rows: Sequence[Row], axis: Axis, title: str, lines: Sequence[Line] = ()) -> Markup:
     """One row a family: a dot for every seed, a bar from the lowest to the highest, a tick at the median."""
-    width, left, step, top = 520.0, 118.0, 24.0, 46.0
-    right = 520.0 - (8.0 + max((len(r.note) for r in rows), default=0) * _GLYPH)
+    width, step, top = 460.0, 24.0, 46.0
+    left = 14.0 + max((len(r.name) * (_BOLD if r.kind == "front" else _GLYPH) for r in rows), default=40.0)
+    right = width - (8.0 + max((len(r.note) for r in rows), default=0) * _GLYPH)
     bottom = top + step * len(rows)
     every = [v for r in rows for v in r.values] + [level.value for level in lines]
     xs = scale(every or [0.0, 1.0], left + 8, right - 8, axis.log)
@@ -301,7 +302,7 @@ def curves(series: Sequence[Sequence[tuple[float, float]]], title: str) -> Marku
     ends = [ys.low + (ys.high - ys.low) * share for share in (0.08, 0.92)]
     parts = [f'<line class="base" x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/>']
     for tick in ends:
-        parts.append(_text(left - 5, ys(tick) + 4, tidy(tick), "tick", "end"))
+        parts.append(_text(left - 5, ys(tick) + 4, number(tick), "tick", "end"))
     parts.append(_text(left, bottom + 18, "0", "tick", "start"))
     parts.append(_text(right, bottom + 18, f"{number(xs.high)} CPU s", "tick", "end"))
     for line in series:

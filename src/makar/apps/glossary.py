@@ -20,17 +20,27 @@ _WORDS = {
     "bits/": "Bits that the model needs for one unit (dimension, byte, column) of held-out data: the likelihood. An "
     "exact value, an upper bound and an estimate are different scores and never share a column.",
     "energy": "Energy distance: 0 if and only if two distributions are the same (Székely & Rizzo 2004).",
-    "c2st": "How well a classifier tells what was made from held-out data, as the area under its curve: 0.5 is not at "
-    "all, which is best; 1 is always.",
-    "tstr": "Train on synthetic, test on real: what a classifier that learnt from made items is worth on real ones.",
     "agreement": "How often a classifier sees in an output the class that was asked for.",
-    "modes": "Of the known modes of the distribution, how many are hit.",
-    "distinct": "Share of n-grams that are different from one another: variety of text.",
-    "self-bleu": "How much made texts share with one another: high is monotony.",
-    "rep": "Share of n-grams within a text that are repeats.",
-    "longest": "The longest passage that also stands in the training text: regurgitation.",
-    "shapes": "How alike each column's distribution is to the real one: 1 is the same.",
-    "trends": "How alike the associations of pairs of columns are to the real ones: 1 is the same.",
+    "c2st-": "How well a classifier tells what was made from held-out data, as the area under its curve: 0.5 is not at "
+    "all, which is best; 1 is always.",
+    "energy p-value": "How often a difference as large would come about by chance if the distributions were the same.",
+    "on the data": "Share of points that lie near a mode of the known distribution.",
+    "modes hit": "Of the known modes of the distribution, how many are hit.",
+    "mode balance": "How evenly the modes are hit: 1 is as in the known distribution.",
+    "column shapes": "How alike each column's distribution is to the real one, mean over columns: 1 is the same. Blind "
+    "to how columns hang together.",
+    "pair trends": "How alike the associations of pairs of columns are to the real ones: 1 is the same.",
+    "duplicates": "Share of made rows that equal a training row.",
+    "closer to train": "Share of made rows nearer to a training row than to a held-out one; half for fresh data.",
+    "dcr ratio": "Distance to the closest training record over that of held-out rows: a detector of copies, not a "
+    "measure of privacy.",
+    "tstr": "Train on synthetic, test on real: how right a classifier that learnt from made rows is on real ones.",
+    "tstr gap": "How much is lost against a classifier that learnt from real rows.",
+    "distinct-": "Share of n-grams that are different from one another: variety of text.",
+    "repetition": "Share of a text's phrases of four words that it has already used.",
+    "shared phrases": "Share of phrases of four words that occur in another text too: high is monotony.",
+    "seen ": "Share of passages of that length that stand word for word in the training text.",
+    "longest match": "Characters of the longest passage that also stands in the training text.",
 }
 
 

@@ -7,6 +7,7 @@ page's few lines of script only sort the table. The page itself is `report/page.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -15,7 +16,7 @@ from statistics import median
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from makar.apps import charts
 from makar.apps.charts import Axis, Line, Mark, Row
@@ -62,12 +63,18 @@ def render(protocol: Protocol, cells: Sequence[Cell]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "duration": duration, "counted": counted, "short": short}
+    environment.filters |= {
+        "number": number,
+        "duration": duration,
+        "counted": counted,
+        "short": short,
+        "breakable": _breakable,
+    }
     summary = summarise(protocol, cells)
     made = [c for c in cells if c.kind == "cell"]
     real = next((c.preview for c in cells if c.kind == "anchor" and c.family == "floor"), None)
     box = _box(made, real)
-    names = sorted(set(chain.from_iterable(f.scores for f in summary.families)) | set(summary.floor))
+    names = _names(summary)
     page: str = environment.get_template("page.html.j2").render(
         p=protocol,
         s=summary,
@@ -80,6 +87,7 @@ def render(protocol: Protocol, cells: Sequence[Cell]) -> str:
         names=names,
         glossary=[(name, explain(name)) for name in names],
         cells=made,
+        broken=[c for c in cells if c.status != "ok"],
         css=Markup((_TEMPLATES / "page.css").read_text(encoding="utf-8")),  # our own file
         script=Markup((_TEMPLATES / "page.js").read_text(encoding="utf-8")),
         raw=json.dumps(protocol.model_dump(mode="json") | {"digest": protocol.digest}, indent=2, ensure_ascii=False),
@@ -154,6 +162,18 @@ def _levels(summary: Summary) -> list[Line]:
     return lines
 
 
+def _names(summary: Summary) -> list[str]:
+    """Full names of all scores: the headline, those that judge beside it, and the others by name."""
+    every = set(chain.from_iterable(f.scores for f in summary.families)) | set(summary.floor) | set(summary.ceiling)
+    first = [name for name in (summary.headline, *summary.roles.values(), *summary.likelihoods) if name in every]
+    return list(dict.fromkeys([*(name for name in first if name), *sorted(every)]))
+
+
+def _breakable(name: str) -> Markup:
+    """A score's name that may break after a bracket, a sign or a hyphen and nowhere else."""
+    return Markup("<wbr>").join(escape(part) for part in re.findall(r"[^\[\]@;/-]*[\[\]@;/-]?", name))
+
+
 def _columns(summary: Summary) -> list[tuple[str, str]]:
     """Scores beside the headline in the ranking: (title, full name)."""
     roles = [(role, summary.roles[role]) for role in ("recall", "nearest", "agreement") if role in summary.roles]
@@ -170,9 +190,9 @@ def _anchor_rows(summary: Summary) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def _charts(summary: Summary) -> dict[str, Markup]:
-    """All charts for which there are figures."""
+    """All charts by name; empty where there are no figures for one."""
     ranked = [f for f in summary.families if f.headline is not None]
-    found: dict[str, Markup] = {}
+    found = dict.fromkeys(("training", "sampling", "seeds", "variety", "copying"), Markup())
     if not ranked or summary.headline is None:
         return found
     quality = Axis(f"{short(summary.headline)}, {'higher' if summary.higher_is_better else 'lower'} is better")
@@ -224,7 +244,7 @@ def _variety(summary: Summary, ranked: Sequence[FamilySummary]) -> dict[str, Mar
         found["variety"] = charts.scatter(
             marks,
             Axis("recall: how much of the data is made", log=False),
-            Axis("precision: how much of what is made looks like data", log=False),
+            Axis("precision: how much of it looks like data", log=False),
             "Fidelity against variety",
             columns=[Line(RECALL, f"{RECALL}", "threshold")],
         )
@@ -232,7 +252,7 @@ def _variety(summary: Summary, ranked: Sequence[FamilySummary]) -> dict[str, Mar
     if rows:
         lines = [Line(NEAREST[0], "copies", "threshold"), Line(1.0, "fresh data"), Line(NEAREST[1], "far off", "limit")]
         found["copying"] = charts.strip(
-            rows, Axis("nearest-neighbour ratio: distance to the training set, 1 as for fresh data", log=False),
+            rows, Axis("nearest-neighbour ratio: 1 is as for fresh data", log=False),
             "The copying check", lines,
         )  # fmt: skip
     return found

@@ -14,7 +14,7 @@ from rich.text import Text
 from makar.verbs.compare import Watch, estimate
 from makar.verbs.protocol import Cell, Protocol, Value
 from makar.verbs.summary import FamilySummary, Stat, Summary
-from makar.verbs.words import counted, duration, number, short
+from makar.verbs.words import duration, number, short
 
 WIDTH = 100
 _STYLES = {"good": "green", "copies": "bold red", "failed": "bold red"}
@@ -25,17 +25,18 @@ def table(summary: Summary) -> RenderableType:
     head = short(summary.headline) if summary.headline else "score"
     better = "higher" if summary.higher_is_better else "lower"
     grid = Table(
-        title=f"{summary.data}: {summary.budget} of training each",
-        caption=f"{head} is {summary.headline}; {better} is better" if summary.headline else None,
+        title=Text(f"{summary.data}: {summary.budget} of training each"),
+        caption=Text(f"{head}: {summary.headline}, {better} is better; costs are in CPU seconds"),
         title_style="bold",
         caption_style="dim",
         box=None,
         pad_edge=False,
+        padding=(0, 1, 0, 0),
         header_style="dim",
     )
     grid.add_column("", justify="right")
     grid.add_column("family", overflow="ellipsis", no_wrap=True, max_width=18)
-    for name in (head, "interval", "recall", "nn ratio", "train CPU s", "1,000 CPU s", "params"):
+    for name in (head, "interval", "recall", "nn ratio", "training", "1,000 out"):
         grid.add_column(name, justify="right", no_wrap=True)
     grid.add_column("verdict", no_wrap=True)
     best = _best(summary)
@@ -48,12 +49,12 @@ def table(summary: Summary) -> RenderableType:
             recall, nearest = (_anchor(scores, summary.roles.get(role)) for role in ("recall", "nearest"))
             headline = _anchor(scores, summary.headline)
             what = "training set" if name == "floor" else "trivial"
-            grid.add_row("", name, headline, "", recall, nearest, "", "", "", what, style="dim")
+            grid.add_row("", name, headline, "", recall, nearest, "", "", what, style="dim")
     return Group(grid, Text(), *(Text(sentence) for sentence in summary.advice))
 
 
-def print_table(summary: Summary, console: Console | None = None) -> None:
-    """Print the table."""
+def show(summary: Summary, console: Console | None = None) -> None:
+    """Print the table to the terminal."""
     console = console or Console()
     console.print(table(summary), width=min(console.width, WIDTH))
 
@@ -94,7 +95,6 @@ def _row(summary: Summary, f: FamilySummary, rank: int, best: dict[str, str]) ->
         Text(number(nearest.median), style="bold red" if copies else "") if nearest else Text(),
         bold("training", number(f.cpu_seconds)) if f.cpu_seconds is not None else Text(),
         bold("sampling", number(f.sampling_cpu_seconds)) if f.sampling_cpu_seconds is not None else Text(),
-        Text(counted(f.parameters)) if f.parameters is not None else Text(),
         Text(f.verdict, style=_STYLES.get(f.verdict, "yellow")),
     ]
 
@@ -106,7 +106,7 @@ def _anchor(scores: dict[str, Value], name: str | None) -> str:
 
 def watch(console: Console | None = None) -> Watch:
     """What tells how a comparison goes: a bar on a terminal, plain lines elsewhere."""
-    console = console or Console()
+    console = console or Console(stderr=True)
     return Bar(console) if console.is_terminal else Lines(console)
 
 

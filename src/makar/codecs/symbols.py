@@ -1,7 +1,10 @@
 """Documents as characters of an alphabet learnt from the data: for sentences of a grammar, names, sequences.
 
-Symbols 0..n-1 are the n characters of the training documents in the order of their code points; n is a marker. Which
-of two forms the rows take is decided by the training documents and kept:
+Symbols 0..n-1 are the n characters of the training documents in the order of their code points; n stands for any other
+character, and comes back as U+FFFD; n + 1 is a marker. So that likelihoods stay those of the text, a character that n
+stands for costs log(1,112,064 - n) nats more: which of all others it is, each held equally likely (`nats`).
+
+Which of two forms the rows take is decided by the training documents and kept:
 
     apart    every document fits in a row: a row is one document, the marker ends it, -1 pads it. Documents are
              independent, and their lengths are part of what is learnt. Rows hold up to min(length, twice the longest
@@ -11,6 +14,7 @@ of two forms the rows take is decided by the training documents and kept:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
@@ -24,6 +28,9 @@ from makar.core.codec import Codec
 from makar.core.errors import MakarError
 from makar.core.spaces import Tokens
 
+_CHARACTERS = 0x110000 - 0x800  # code points without surrogates
+_OTHER = 0xFFFD
+
 
 @dataclass(frozen=True)
 class Config:
@@ -31,7 +38,7 @@ class Config:
 
 
 def _code_points(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+    return np.frombuffer(text.encode("utf-32-le"), dtype="<u4").astype(np.int64)
 
 
 class Symbols(Codec):
@@ -49,21 +56,21 @@ class Symbols(Codec):
 
     @property
     def _marker(self) -> int:
-        return len(self._alphabet)
+        return len(self._alphabet) + 1
 
     @property
     def space(self) -> Tokens:
         return Tokens(self._marker + 1, self._length)
 
     def fit(self, things: Sequence[str]) -> Self:
-        self._alphabet = np.unique(_code_points("".join(things))).astype(np.int64)
+        self._alphabet = np.unique(_code_points("".join(things)))
         longest = max(map(len, things), default=0) + 1
         self._apart = longest <= self.config.length
         self._length = min(self.config.length, 2 * longest) if self._apart else self.config.length
         return self
 
     def encode(self, things: Sequence[str]) -> Tensor:
-        """Raises MakarError at a character or (apart) a length that the training documents did not prepare for."""
+        """Raises MakarError where rows are apart and a document is longer than a row."""
         documents = [self._indices(d) for d in things]
         if not self._apart:
             return pack(documents, self._marker, self._length)
@@ -71,7 +78,7 @@ class Symbols(Codec):
         if longest > self._length:
             raise MakarError(
                 f"codec symbols: a document has {longest - 1} characters, but rows learnt from the training documents "
-                f"hold {self._length - 1}; use the codec bytes or bpe"
+                f"hold {self._length - 1}; use the codec bytes or bpe, or a smaller length, which packs them"
             )
         rows = np.full((len(documents), longest), -1, dtype=np.int64)
         for row, document in zip(rows, documents, strict=True):
@@ -80,23 +87,21 @@ class Symbols(Codec):
         return torch.from_numpy(rows)
 
     def _indices(self, text: str) -> np.ndarray:
-        points = _code_points(text).astype(np.int64)
-        indices = np.searchsorted(self._alphabet, points)
-        known = np.isin(points, self._alphabet)
-        if not known.all():
-            raise MakarError(
-                f"codec symbols: {chr(int(points[~known][0]))!r} is not among the {self._marker} characters of the "
-                "training documents; use the codec bytes or bpe"
-            )
-        return indices
+        points = _code_points(text)
+        return np.where(self._known(points), np.searchsorted(self._alphabet, points), len(self._alphabet))
+
+    def _known(self, points: np.ndarray) -> np.ndarray:
+        return np.isin(points, self._alphabet)
 
     def decode(self, x: Tensor) -> list[str]:
         cut = until if self._apart else only_document
         rows = (cut(row, self._marker) for row in x.cpu().numpy())
-        return [self._alphabet[row].astype("<u4").tobytes().decode("utf-32-le") for row in rows]
+        points = np.append(self._alphabet, _OTHER).astype("<u4")
+        return [points[row].tobytes().decode("utf-32-le") for row in rows]
 
     def nats(self, things: Sequence[str]) -> float:
-        return 0.0
+        others = sum(int((~self._known(_code_points(d))).sum()) for d in things)
+        return -others * math.log(_CHARACTERS - len(self._alphabet))
 
     def units(self, things: Sequence[str]) -> int:
         return utf8_bytes(things)

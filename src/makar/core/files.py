@@ -97,6 +97,7 @@ def _explained(error: OSError, path: Path) -> MakarError:
 
 
 def _beside(path: Path, word: str) -> Path:
+    path = path.absolute()  # "." has no name
     return path.with_name(f".{path.name}.{word}")
 
 

@@ -118,6 +118,8 @@ def read_manifest(path: Path | str) -> Manifest:
     except OSError as error:
         raise MakarError(f"the manifest {path} cannot be read ({error.strerror})") from None
     except ValidationError as error:
-        raise MakarError(f"{path} is not a manifest: {error.error_count()} of its fields are wrong or missing") from None
+        raise MakarError(
+            f"{path} is not a manifest: {error.error_count()} of its fields are wrong or missing"
+        ) from None
     check(manifest)
     return manifest

@@ -30,6 +30,7 @@ _NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:]+Z?)?")
 _EXACT = 2**53  # beyond it float64 no longer tells whole numbers apart
 _CLASSES = 1000
+_MOST_COLUMNS = 10_000
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,8 @@ def names(value: str | tuple[str, ...]) -> tuple[str, ...]:
 
 def read_header(header: Sequence[str], path: Path, notes: list[str]) -> list[str]:
     """Column names, an empty one named by its place. Raises MakarError where two are the same."""
+    if len(header) > _MOST_COLUMNS:
+        raise MakarError(f"{path} has {len(header)} columns, more than {_MOST_COLUMNS}; look at the delimiter")
     found: list[str] = []
     for place, raw in enumerate(header, 1):
         name = raw.strip()

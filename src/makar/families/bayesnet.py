@@ -45,7 +45,7 @@ class Config:
     bins: int = 8  # of a numeric column
     fine: int = 8  # cells within a bin, whose shares shape its density
     parents: int = 3  # most parents a node, the class among them
-    strength: float = 1.0  # equivalent sample size of the Dirichlet prior
+    strength: float = 10.0  # equivalent sample size of the Dirichlet prior
     edges: tuple[tuple[str, str], ...] = ()  # prior knowledge: (parent, child) column names that are surely arcs
 
 

@@ -101,9 +101,8 @@ class Blend(Model, PredictsNext, HasLogProb, ScoresSymbols):
     @classmethod
     def tiny(cls, space: Space) -> Tiny:
         second = load("families", "transformer").tiny(space)
-        return Tiny(
-            Config(first_config={"order": 3}, second_config=to_plain(second.config)), steps=second.steps, bar=second.bar
-        )
+        config = Config(first_config={"order": 3}, second_config=to_plain(second.config))
+        return Tiny(config, steps=60, bar=0.03, batch=second.batch)
 
 
 class Together(Learner):

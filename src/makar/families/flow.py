@@ -93,7 +93,8 @@ class Flow(Model, Draws, HasLogProb, Encodes):
         mean, log_scale = self.base(labels)
         away = (z - mean) * (-log_scale).exp()
         base = -(0.5 * away.square() + log_scale + 0.5 * math.log(2 * math.pi)).sum(1)
-        return base + volume + self.units.volume
+        nats: Tensor = base + volume + self.units.volume
+        return nats
 
     def loss(self, batch: Batch, noise: Noise) -> Tensor:
         """Negative log-likelihood in nats an item, (B,)."""
@@ -109,7 +110,6 @@ class Flow(Model, Draws, HasLogProb, Encodes):
         z = mean + self.config.temperature * log_scale.exp() * noise.normal(self.size)
         return self.decode(z, condition)
 
-    @torch.no_grad()
     def log_prob(self, x: Tensor, noise: Noise, condition: Tensor | None = None) -> LogProb:
         """Exact on Reals. Else the mean in p of `draws` fillings of the cells, a lower bound (Burda et al. 2015)."""
         labels = self.labels(condition, len(x))
@@ -122,7 +122,7 @@ class Flow(Model, Draws, HasLogProb, Encodes):
     @torch.no_grad()
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """Base variables (B, D) of items, discrete ones taken at the middle of their cells."""
-        z, _ = self.chain(self.units(self._middle(x)).flatten(1), self.labels(condition, len(x)))
+        z: Tensor = self.chain(self.units(self._middle(x)).flatten(1), self.labels(condition, len(x)))[0]
         return z
 
     @torch.no_grad()
@@ -132,7 +132,7 @@ class Flow(Model, Draws, HasLogProb, Encodes):
         return self.cells.snap(self.units.inverse(y))
 
     def flops(self) -> float:
-        mixings = self.config.layers * (2.0 * self.size**2)
+        mixings: float = self.config.layers * (2.0 * self.size**2)
         return 3.0 * (linear_flops(self.chain) + mixings)
 
     @classmethod

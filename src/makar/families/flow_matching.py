@@ -40,8 +40,8 @@ _EXACT = 8  # dimensions up to which the divergence is summed exactly, one backw
 @dataclass(frozen=True)
 class Config:
     net: Literal["auto", "mlp", "unet"] = "auto"
-    width: int = 256
-    depth: int = 4  # residual blocks of the MLP
+    width: int = 192
+    depth: int = 3  # residual blocks of the MLP
     t_std: float = 1.2  # of logit(t) in training
     drop: float = 0.1  # share of training rows whose class is withheld, for guidance
     likelihood_steps: int = 32  # of the ODE that gives the likelihood
@@ -89,7 +89,8 @@ class FlowMatching(Model, Denoises, HasLogProb, Completes):
         t = torch.sigmoid(self.config.t_std * torch.special.ndtri(rank.clamp(1e-7, 1 - 1e-7))).float()
         eps = noise.normal(*self.latent_shape)
         error = self.net(torch.lerp(y, eps, self._spread(t)), t, labels) - (eps - y)
-        return error.square().flatten(1).mean(1)
+        loss: Tensor = error.square().flatten(1).mean(1)
+        return loss
 
     def _spread(self, values: Tensor) -> Tensor:
         """Numbers (B,) in the shape (B, 1, ..., 1) of a latent."""

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -43,11 +43,11 @@ class Config:
     loss: Literal["relativistic", "hinge"] = "relativistic"
     latent: int = 32
     width: int = 256
-    depth: int = 3  # hidden layers of either player
-    gamma: float = 1.0  # weight of the gradient penalties at the start ...
+    depth: int = 2  # hidden layers of either player
+    gamma: float = 10.0  # weight of the gradient penalties at the start ...
     settled: float = 0.1  # ... and its share of that at the end
     noise: float = 0.05  # standard deviation of the noise on all that D sees at the start; 0 at the end
-    rate: float = 1e-3
+    rate: float = 2e-3
     batch: int = 128
     clip: float = 10.0
     average: float = 0.999  # decay of the moving average of G's weights
@@ -79,7 +79,8 @@ class Player(nn.Module):
 class GAN(Model, Draws):
     """Two multi-layer perceptrons, conditional on a class where there is one."""
 
-    Config = Config
+    Config: TypeAlias = Config
+    config: Config
     spaces = (Reals, Levels, Columns)
 
     def __init__(self, space: Space, condition: Classes | None, config: Config) -> None:
@@ -97,7 +98,8 @@ class GAN(Model, Draws):
         self.seen: Tensor  # how often training had no class, class 0, class 1 ...
         shape = (self.classes, config.width, config.depth)
         self.generator = Player(config.latent, self.scaled.dimensions, *shape)
-        self.discriminator = Player(self.scaled.dimensions, 1, *shape)
+        heads = self.classes + 2 if self.classes else 1  # one for all, one for each label from -1 on
+        self.discriminator = Player(self.scaled.dimensions, heads, *shape)
 
     def view(self, x: Tensor) -> Tensor:
         """Items of the space as D sees them, (B, dimensions)."""
@@ -115,8 +117,14 @@ class GAN(Model, Draws):
         return (soft + (hard - soft).detach()).flatten(1)
 
     def judge(self, y: Tensor, labels: Tensor) -> Tensor:
-        """D's scores (B,): high for what it takes to be real."""
-        return self.discriminator(y, labels).squeeze(1)
+        """D's scores (B,), high for what it takes to be real: a linear head for all and one for the label.
+
+        The label's is the projection of Miyato & Koyama 2018, "cGANs with projection discriminator", eq. 4.
+        """
+        scores: Tensor = self.discriminator(y, labels)
+        if not self.classes:
+            return scores.squeeze(1)
+        return scores[:, 0] + scores.gather(1, labels.unsqueeze(1) + 2).squeeze(1)
 
     @torch.no_grad()
     def draw(self, noise: Noise, condition: Tensor | None = None) -> Tensor:
@@ -137,7 +145,7 @@ class GAN(Model, Draws):
 
     @classmethod
     def tiny(cls, space: Space) -> Tiny:
-        return Tiny(Config(latent=8, width=64, depth=3, rate=2e-3, average=0.99), steps=1000, bar=0.1)
+        return Tiny(Config(latent=8, width=64, gamma=1.0, average=0.99), steps=1000, bar=0.1)
 
 
 def discriminator_loss(kind: Literal["relativistic", "hinge"], real: Tensor, made: Tensor) -> Tensor:
@@ -174,10 +182,12 @@ class Adversaries(Learner):
         self._players = [adamw(p.parameters(), settings) for p in (model.generator, model.discriminator)]
         self._average = Average(model.generator, config.average)
 
-    def step(self, batch: Batch, noise: Noise) -> dict[str, float]:
-        """One step of both; numbers: the losses, the penalties |grad D|^2, D(real) - D(made), the gradients' norms."""
+    def gradients(self, batch: Batch, noise: Noise) -> dict[str, float]:
+        """Adds both players' gradients to their parameters'.
+
+        Returns both losses, the penalties |grad D|^2 (r1 on real items, r2 on made ones), the margin E[D(x) - D(G(z))].
+        """
         model, config, n = self._model, self._config, len(batch.x)
-        model.train()
         labels = model.labels(batch.condition, n)
         left = annealed(batch.progress, 0.0)
         made = model.make(noise, labels)
@@ -192,16 +202,21 @@ class Adversaries(Learner):
         gamma = config.gamma * (config.settled + (1.0 - config.settled) * left)
         (loss + 0.5 * gamma * (r1 + r2 if config.loss == "relativistic" else r1)).backward()
 
-        fake = fake.detach().requires_grad_()
-        other = generator_loss(config.loss, real.detach(), fake).mean()
-        (push,) = torch.autograd.grad(other, fake)
+        judged = fake.detach().requires_grad_()
+        other = generator_loss(config.loss, real.detach(), judged).mean()
+        (push,) = torch.autograd.grad(other, judged)
         made.backward(push.unsqueeze(1) * slope.detach()[n:])
+        named = {"loss": other, "discriminator_loss": loss, "r1": r1, "r2": r2, "margin": (real - fake).mean()}
+        return {name: value.item() for name, value in named.items()}
+
+    def step(self, batch: Batch, noise: Noise) -> dict[str, float]:
+        """One step of both; what `gradients` returns, and the norms of G's and D's gradient."""
+        model, config = self._model, self._config
+        model.train()
+        numbers = self.gradients(batch, noise)
         norms = self._move(config.rate * annealed(batch.progress, 0.03))
         self._average.update()
-        model.seen += torch.bincount(labels + 1, minlength=model.classes + 1)
-        margin = (real - fake).mean()
-        named = {"loss": other, "discriminator_loss": loss, "r1": r1, "r2": r2, "margin": margin}
-        numbers = {name: value.item() for name, value in named.items()}
+        model.seen += torch.bincount(model.labels(batch.condition, len(batch.x)) + 1, minlength=model.classes + 1)
         return {**numbers, "gradient_norm": norms[0], "discriminator_gradient_norm": norms[1]}
 
     def _move(self, rate: float) -> list[float]:

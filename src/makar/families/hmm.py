@@ -5,12 +5,13 @@ A hidden state z moves by a transition matrix A and emits what is seen of it:
     p(x) = sum_z  i(z_1) prod_t A(z_{t-1}, z_t) prod_t b(x_t | z_t)
 
 A symbol is one emission. A picture is read row by row: a row is one emission, b the product over its pixels (and
-channels) of one categorical distribution each. Where there are classes, each has K states of its own and no way leads
-from one class to another; the whole is one HMM whose matrix is block-diagonal, and asking for a class is asking for
+channels) of one categorical distribution each, and each step to the next row has a matrix A of its own, since what
+follows depends on where in the picture it is. Where there are classes, each has K states of its own and no way leads
+from one class to another; the whole is one HMM whose matrices are block-diagonal, and asking for a class is asking for
 where to begin. Row t of the forward recursion is the posterior of z_t given x_1..x_t, so nothing underflows.
 
-One learner step is one iteration of Baum & Welch over all data. With `smoothing` pseudo-counts in every cell of every
-table (a Dirichlet prior), what never falls is log p(x) + log prior; with 0 it is log p(x) itself.
+One learner step is one iteration of Baum & Welch over all data. With `smoothing` pseudo-counts spread evenly over every
+distribution (a Dirichlet prior), what never falls is log p(x) + log prior; with 0 it is log p(x) itself.
 
 The length of an item is given and not scored: -1 ends it.
 """
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from makar.core.errors import MakarError
 from makar.core.learner import Batch, Learner
 from makar.core.model import Draws, HasLogProb, LogProb, Model, Tiny
 from makar.core.noise import Noise
@@ -35,7 +37,7 @@ _TINY = 1e-300
 @dataclass(frozen=True)
 class Config:
     states: int = 12  # K, of each class
-    smoothing: float = 0.1  # pseudo-counts in every cell of every table
+    smoothing: float = 0.3  # pseudo-counts in all of every distribution
     tolerance: float = 1e-5  # done when an iteration gains less than this, in nats a symbol
     contrast: float = 1.0  # standard deviation of the first tables' log-probabilities
 
@@ -50,15 +52,18 @@ class HMM(Model, Draws, HasLogProb):
     def __init__(self, space: Space, condition: Classes | None, config: Config) -> None:
         super().__init__(space, condition, config)
         assert isinstance(space, Tokens | Levels)
+        if config.states < 1:
+            raise MakarError(f"hmm: states is {config.states}; there must be at least 1")
         self.values = space.vocab if isinstance(space, Tokens) else space.levels
         # (..., T, width): a picture's rows; a sequence is a picture of width 1
         self.shape = (*space.shape,) if isinstance(space, Levels) and len(space.shape) > 1 else (space.dimensions, 1)
         self.times, self.places = self.shape[-2], space.dimensions // self.shape[-2]
+        self.steps = self.times - 1 if isinstance(space, Levels) and self.times > 1 else 1  # with a matrix of its own
         groups, k = max(1, self.classes), config.states
         first = {
             "prior": torch.zeros(groups),  # of the classes
             "initial": config.contrast * torch.randn(groups, k),
-            "transition": config.contrast * torch.randn(groups, k, k),
+            "transition": config.contrast * torch.randn(groups, self.steps, k, k),
             "emission": config.contrast * torch.randn(groups, k, self.places, self.values),
         }
         for name, logits in first.items():
@@ -82,10 +87,10 @@ class HMM(Model, Draws, HasLogProb):
         start: Tensor = (weights.unsqueeze(2) * self.initial).flatten(1)
         return start
 
-    def _matrix(self) -> Tensor:
-        """All classes' transitions as one matrix (S, S)."""
-        matrix: Tensor = torch.block_diag(*self.transition)
-        return matrix
+    def _matrices(self) -> list[Tensor]:
+        """All classes' transitions as one matrix (S, S), for each of the T - 1 steps and the one after the last."""
+        own = [torch.block_diag(*blocks) for blocks in self.transition.unbind(1)]
+        return own + own[-1:] * (self.times - len(own))
 
     def _emitted(self, x: Tensor) -> Tensor:
         """log b(x_t | z), (T, B, S); 0 past an item's end."""
@@ -98,10 +103,10 @@ class HMM(Model, Draws, HasLogProb):
 
     def forward_pass(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Posteriors of z_t given x_1..x_t, (T, B, S), and log p(x), (B,). Rabiner 1989, section V.A."""
-        emitted, matrix = self._emitted(x), self._matrix()
+        emitted, matrices = self._emitted(x), self._matrices()
         expected = self._start(condition, len(x))
         posteriors, nats = [], torch.zeros(len(x), dtype=torch.float64, device=x.device)
-        for logs in emitted:
+        for logs, matrix in zip(emitted, matrices, strict=False):
             joint = expected.log() + logs
             peak = joint.amax(1, keepdim=True)
             weights = (joint - peak).exp()
@@ -116,13 +121,12 @@ class HMM(Model, Draws, HasLogProb):
 
         State s belongs to class s // K.
         """
-        matrix = self._matrix().log()
-        emitted = self._emitted(x)
+        emitted, matrices = self._emitted(x), [matrix.log() for matrix in self._matrices()]
         best = self._start(condition, len(x)).log() + emitted[0]
         ended = self.observations(x)[:, :, 0].T < 0
         stay = torch.arange(best.shape[1], device=x.device).expand(best.shape)
         back = []
-        for logs, past in zip(emitted[1:], ended[1:].unsqueeze(2), strict=True):
+        for logs, past, matrix in zip(emitted[1:], ended[1:].unsqueeze(2), matrices, strict=False):
             values, origins = (best.unsqueeze(2) + matrix).max(1)
             best = torch.where(past, best, values + logs)
             back.append(torch.where(past, stay, origins))
@@ -139,11 +143,11 @@ class HMM(Model, Draws, HasLogProb):
 
     def draw(self, noise: Noise, condition: Tensor | None = None) -> Tensor:
         state = noise.choice(self._start(condition, noise.batch).log())
-        table, matrix = self.emission.flatten(0, 1).log(), self._matrix().log()
+        table = self.emission.flatten(0, 1).log()
         rows = []
-        for _ in range(self.times):
+        for matrix in self._matrices():
             rows.append(noise.choice(table[state]))
-            state = noise.choice(matrix[state])
+            state = noise.choice(matrix.log()[state])
         seen = torch.stack(rows, 1)  # (B, T, M)
         items: Tensor = seen.unflatten(2, (*self.shape[:-2], self.shape[-1])).movedim(1, -2)
         return items.reshape(-1, *self.space.shape) if isinstance(self.space, Levels) else items.squeeze(2)
@@ -158,7 +162,7 @@ class HMM(Model, Draws, HasLogProb):
 
     @classmethod
     def tiny(cls, space: Space) -> Tiny:
-        return Tiny(Config(states=12 if isinstance(space, Tokens) else 24), steps=60, bar=0.03)
+        return Tiny(Config(states=12), steps=60, bar=0.03)
 
 
 class BaumWelch(Learner):
@@ -176,7 +180,7 @@ class BaumWelch(Learner):
         nats, tables = _expected(model, batch.x, batch.condition)
         held = (model.initial, model.transition, model.emission)
         smoothing = model.config.smoothing
-        prior = smoothing * sum(float(t.clamp(min=_TINY).log().sum()) for t in (*held, model.prior)) if smoothing else 0
+        prior = sum(float(t.clamp(min=_TINY).log().mean(-1).sum()) for t in (*held, model.prior)) * smoothing
         objective = (float(nats.sum()) + prior) / max(1, int((seen >= 0).sum()))
         model.prior, model.initial, model.transition, model.emission = (
             _normalised(counts, table, smoothing) for counts, table in zip(tables, (model.prior, *held), strict=True)
@@ -194,7 +198,7 @@ class BaumWelch(Learner):
 
 def _normalised(counts: Tensor, held: Tensor, smoothing: float) -> Tensor:
     """Tables that maximise the expected objective; a table that nothing was counted for stays as it is."""
-    counts = counts + smoothing
+    counts = counts + smoothing / counts.shape[-1]
     total = counts.sum(-1, keepdim=True)
     return torch.where(total > 0, counts / total.clamp(min=_TINY), held)
 
@@ -205,24 +209,25 @@ def _expected(model: HMM, x: Tensor, condition: Tensor | None) -> tuple[Tensor, 
     Backward recursion and posteriors: Rabiner 1989, eqs. 25, 27 and 37, each row in its own scale.
     """
     posteriors, nats = model.forward_pass(x, condition)
-    emitted, matrix, seen = model._emitted(x), model._matrix(), model.observations(x)
+    emitted, matrices, seen = model._emitted(x), model._matrices(), model.observations(x)
     valid = (seen[:, :, 0].T >= 0).unsqueeze(2)  # (T, B, 1)
     groups, k = model.initial.shape
     chosen = model._start(condition, len(x)).unflatten(1, (groups, k)).sum(2) > 0
     barred = ~chosen.repeat_interleave(k, 1)  # other classes' likelihoods must not set the scale of a row
     ahead = torch.ones_like(posteriors[0])  # p(x_{t+1}.. | z_t) up to a factor for every row
-    moves = torch.zeros_like(matrix)
+    moves = torch.zeros_like(torch.stack(matrices[: model.steps]))
     occupied = [posteriors[-1]]
     for t in range(len(emitted) - 1, 0, -1):
         joint = (ahead.log() + emitted[t]).masked_fill(barred, float("-inf"))
         following = (joint - joint.amax(1, keepdim=True)).exp()
-        ahead = following @ matrix.T
+        ahead = following @ matrices[t - 1].T
         evidence = (posteriors[t - 1] * ahead).sum(1, keepdim=True).clamp(min=_TINY)
-        moves += matrix * ((posteriors[t - 1] * valid[t] / evidence).T @ following)
+        pairs = (posteriors[t - 1] * valid[t] / evidence).T @ following
+        moves[min(t, model.steps) - 1] += matrices[t - 1] * pairs
         occupied.append(posteriors[t - 1] * ahead / evidence)
     states = torch.stack(occupied[::-1]) * valid  # (T, B, S)
     first = states[0].sum(0).unflatten(0, (groups, k))
-    blocks = moves.unflatten(0, (groups, k)).unflatten(2, (groups, k)).diagonal(dim1=0, dim2=2).movedim(-1, 0)
+    blocks = moves.unflatten(1, (groups, k)).unflatten(3, (groups, k)).diagonal(dim1=1, dim2=3).movedim(-1, 0)
     emissions = torch.zeros(model.places, model.values, groups * k, dtype=torch.float64, device=x.device)
     flat = states.transpose(0, 1).flatten(0, 1)
     for m, column in enumerate(seen.clamp(min=0).flatten(0, 1).unbind(1)):

@@ -24,7 +24,7 @@ from makar.core.spaces import Categorical, Classes, Columns, Levels, Reals, Spac
 from makar.families._stat import Cells, OnePass, PerClass
 
 _CHUNK = 1 << 22  # numbers held at once while kernels are summed
-_JUDGES = 1000  # items of a class, at most, whose leave-one-out likelihood chooses the bandwidth
+_JUDGES = 400  # items of a class, at most, whose leave-one-out likelihood chooses the bandwidth
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Kernel(PerClass):
         if self.cells is not None:
             y = self.cells.centres(x)
         judges = torch.linspace(0, len(x) - 1, min(len(x), _JUDGES), device=x.device).long()
-        squares = torch.cdist(y[judges], y, compute_mode="donot_use_mm_for_euclid_dist").square()
+        squares = _squares(y[judges], y)
         codes = x.flatten(1)[:, self.categorical].long()
         differs = codes[judges].unsqueeze(1) != codes
         others = torch.tensor(self.codes, dtype=torch.float64, device=x.device).sub(1).clamp(min=1).log()
@@ -142,7 +142,12 @@ class Kernel(PerClass):
 
     def log_prob(self, x: Tensor, noise: Noise, condition: Tensor | None = None) -> LogProb:
         flat = x.flatten(1)
-        nats = torch.stack([self._nats(flat, g) for g in range(self.groups)], 1)
+        labels = self.labels(condition, len(x)) if self.classes else torch.zeros_like(flat[:, 0], dtype=torch.int64)
+        nats = torch.zeros((len(x), self.groups), dtype=torch.float64, device=x.device)
+        for g in range(self.groups):  # of a class that was not asked for nothing is worked out
+            asked = torch.nonzero((labels == g) | (labels < 0)).flatten()
+            if len(asked):
+                nats[asked, g] = self._nats(flat[asked], g)
         return LogProb(self.mix(nats, condition).float(), "exact")
 
     def _nats(self, x: Tensor, group: int) -> Tensor:
@@ -163,8 +168,7 @@ class Kernel(PerClass):
         h = float(self.bandwidth[group])
         d = len(self.numeric) if self.codes else x.shape[1]
         a, b = (x[:, self.numeric], items[:, self.numeric]) if self.codes else (x, items)
-        squares = torch.cdist(a.double(), b.double(), compute_mode="donot_use_mm_for_euclid_dist").square()
-        nats = -0.5 * squares / h**2 - d * math.log(h * math.sqrt(2 * math.pi))
+        nats = -0.5 * _squares(a.double(), b.double()) / h**2 - d * math.log(h * math.sqrt(2 * math.pi))
         for j, levels in zip(self.categorical, self.codes, strict=True):
             swap = float(self.swap[group]) if levels > 1 else 0.0
             agree, differ = math.log1p(-swap), math.log(max(swap, 1e-300) / max(levels - 1, 1))
@@ -179,6 +183,11 @@ class Kernel(PerClass):
     def tiny(cls, space: Space) -> Tiny:
         bars = {Reals: 0.015, Levels: 0.015, Columns: 0.015}
         return Tiny(Config(), steps=1, bar=bars[type(space)])
+
+
+def _squares(a: Tensor, b: Tensor) -> Tensor:
+    """Squared distances of the rows of a (m, D) and b (n, D), float64 (m, n)."""
+    return (a.square().sum(1, keepdim=True) + b.square().sum(1) - 2.0 * a @ b.T).clamp(min=0.0)
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,7 @@ class ExpectationMaximisation(Learner):
         K balls of that spread fill the volume of the one that holds all (Fraley & Raftery 2007, section 3.2).
         """
         model = self._model
-        share = model.config.components ** (-2.0 / max(1, model.dimensions))
+        share = float(model.config.components ** (-2.0 / max(1, model.dimensions)))
         return _variance(y) * share + model.jitter + model.config.floor
 
     def _maximise(self, y: Tensor, codes: Tensor, r: Tensor, group: int) -> None:
@@ -189,12 +189,9 @@ class ExpectationMaximisation(Learner):
         mass = r.sum(0)  # (K,)
         model.weights[group] = ((mass + prior) / (mass + prior).sum()).log()
         means = (r.T @ y) / mass.clamp(min=1e-12).unsqueeze(1)
-        scatter = torch.stack(
-            [((y - m) * weight.unsqueeze(1)).T @ (y - m) for m, weight in zip(means, r.T, strict=True)]
-        )
-        scatter = scatter + mass[:, None, None] * torch.diag(model.jitter)
         if model.config.covariance == "tied":
-            scatter, mass = scatter.sum(0, keepdim=True), mass.sum(0, keepdim=True)
+            mass = mass.sum(0, keepdim=True)
+        scatter = self._scatter(y, r, means) + mass[:, None, None] * torch.diag(model.jitter)
         target = prior * torch.diag(self._centre(y))
         model.means[group] = means
         factors, failed = torch.linalg.cholesky_ex((scatter + target) / (mass + prior).clamp(min=1e-12)[:, None, None])
@@ -206,6 +203,14 @@ class ExpectationMaximisation(Learner):
             counts = r.new_zeros(r.shape[1], len(real)).index_add_(1, codes[:, j], r.T.contiguous())
             counts = (counts + prior / real.sum()).masked_fill(~real, 0.0)
             model.tables[group, :, j] = (counts / counts.sum(1, keepdim=True)).log()
+
+    def _scatter(self, y: Tensor, r: Tensor, means: Tensor) -> Tensor:
+        """Weighted sums of (y - m)(y - m)^T about the means (K, D): (K, D, D), or their sum (1, D, D) where tied."""
+        if self._model.config.covariance == "full":
+            return torch.stack([((y - m) * w.unsqueeze(1)).T @ (y - m) for m, w in zip(means, r.T, strict=True)])
+        # Within = total - between: one product for all components.
+        centred, offsets = y - y.mean(0), means - y.mean(0)
+        return (centred.T @ centred - (offsets * r.sum(0).unsqueeze(1)).T @ offsets).unsqueeze(0)
 
     def _log_prior(self, y: Tensor, group: int) -> float:
         """The log-density of the parameters under the prior, up to a constant."""

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from makar.core.errors import MakarError
 from makar.core.learner import Batch, Learner
 from makar.core.model import HasLogProb, LogProb, Model, PredictsNext, ScoresSymbols, Tiny
 from makar.core.noise import Noise
@@ -66,6 +67,8 @@ class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
     def __init__(self, space: Space, condition: Classes | None, config: Config) -> None:
         super().__init__(space, condition, config)
         assert isinstance(space, Tokens | Levels)
+        if config.order < 1:
+            raise MakarError(f"ngram: order is {config.order}; it must be at least 1, which looks at no symbol before")
         self.vocab = space.vocab if isinstance(space, Tokens) else space.levels
         self.places = 1 + space.dimensions if isinstance(space, Levels) else 1  # roots of a class
         self.orders = nn.ModuleList(Order() for _ in range(config.order))
@@ -155,8 +158,9 @@ class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
     def count(self, x: Tensor, condition: Tensor | None) -> None:
         """Take up the n-grams of the items `x`, in place of any that were held."""
         rows, labels = _marked(x.flatten(1), self.vocab), self._labels(condition, len(x))
-        if self.classes:
-            rows, labels = torch.cat([rows, rows]), torch.cat([labels, torch.full_like(labels, self.classes)])
+        of_class = labels < self.classes  # these are counted twice: under their class, and under none
+        rows = torch.cat([rows, rows[of_class]])
+        labels = torch.cat([labels, torch.full_like(labels[of_class], self.classes)])
         roots = self._everywhere(labels, rows)
         grams = _distinct(rows.cpu().numpy(), roots.cpu().numpy(), self.config.order, self.vocab)
         contexts = (self.classes + 1) * self.places

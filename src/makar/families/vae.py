@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,7 @@ class Config:
     width: int = 256
     depth: int = 2  # residual blocks in the encoder, and in the decoder
     beta: float = 1.0  # weight of the KL term: 1 is the bound itself, more is Higgins et al. 2017
+    rise: float = 0.2  # share of the budget over which that weight rises from 0, so that z is put to use first
     weights: int = 64  # draws K of the importance-weighted bound
     output: Literal["draw", "centre"] = "draw"  # what `draw` returns: a draw of p(x | z), or its centre
     drop: float = 0.1  # share of training rows whose class is withheld
@@ -98,7 +99,8 @@ class VAE(Model, Draws, Encodes, HasLogProb):
     `output="centre"` leaves that last chance out: smoother pictures, of another law, and wrong for a table.
     """
 
-    Config = Config
+    Config: TypeAlias = Config
+    config: Config
     spaces = (Reals, Levels, Columns)
 
     def __init__(self, space: Space, condition: Classes | None, config: Config) -> None:
@@ -115,13 +117,17 @@ class VAE(Model, Draws, Encodes, HasLogProb):
         return Gaussian(mean, torch.exp(5.0 * torch.tanh(raw / 5.0)))  # within e^-5..e^5: the bound stays finite
 
     def loss(self, batch: Batch, noise: Noise) -> Tensor:
-        """Negative bound in nats an item, (B,), with the KL term weighted by beta."""
+        """Negative bound in nats an item, (B,), with the KL term weighted by beta.
+
+        The weight rises from 0 (Bowman et al. 2016, section 3.1): from the start at 1, z may never come to be used.
+        """
         labels = self.labels(batch.condition, len(batch.x))
         if self.classes:
             labels = labels.masked_fill(noise.uniform() < self.config.drop, -1)
         q = self.posterior(batch.x, labels)
         z = q.draw(noise.normal(self.config.latent))
-        return self.config.beta * q.kl() - self.likelihood.log_prob(self.decoder(z, labels), batch.x)
+        beta = self.config.beta * min(1.0, batch.progress / self.config.rise) if self.config.rise else self.config.beta
+        return beta * q.kl() - self.likelihood.log_prob(self.decoder(z, labels), batch.x)
 
     def learner(self) -> Learner:
         return Descent(self, self.loss, self.config.optimiser)

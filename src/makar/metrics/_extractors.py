@@ -5,11 +5,11 @@ it learnt from: two scores share a column only if the names are equal.
 
     points        the numbers themselves
     pixels        levels on [-1, 1]
-    pca-<d>       pixels on the d leading principal components of the training set
+    pca-<d>       pixels on the d leading principal components of the training set, d at most 64 and n / 20
     columns       numeric columns in units of the training set's standard deviation; categorical ones as one-hot
                   vectors divided by sqrt(2), so that two different categories lie 1 apart
     ngrams-<d>    square roots of the relative frequencies of hashed 1-, 2- and 3-grams of symbols (their Euclidean
-                  distance is Hellinger's), on the d leading principal components of the training set
+                  distance is Hellinger's), on d random directions that are always the same
     probe-digits  the hidden layer of the shipped classifier, see `_probe.py`
 """
 
@@ -72,12 +72,26 @@ class Rows(Extractor):
         return torch.cat(parts, 1)
 
 
-class _NGrams(Extractor):
-    """Hellinger coordinates of hashed n-grams of symbols, n = 1, 2, 3; float64 (n, 1024)."""
+class NGrams(Extractor):
+    """Hellinger coordinates of hashed n-grams of symbols, n = 1, 2, 3, on random directions.
 
-    name = "ngrams"
+    Not on principal components: n-grams are so many and so rare that components fitted to the training set lie nearer
+    to its own rows than to fresh ones, and fresh text would look worse than copies.
+    """
+
+    def __init__(self, train: Tensor, dimensions: int) -> None:
+        generator = torch.Generator().manual_seed(0)
+        directions = torch.randn(_BUCKETS, dimensions, generator=generator, dtype=torch.float64)
+        self._directions = directions / dimensions**0.5
+        # nothing is learnt, but symbols mean what the codec that made these rows says
+        self.name = f"ngrams-{dimensions}-{_digest(train)}"
 
     def __call__(self, x: Tensor) -> Tensor:
+        projected: Tensor = self.frequencies(x) @ self._directions
+        return projected
+
+    def frequencies(self, x: Tensor) -> Tensor:
+        """The coordinates before they are projected, float64 (n, 1024), of length 1."""
         counts = torch.zeros(len(x), _BUCKETS, dtype=torch.float64)
         key = torch.zeros_like(x)
         whole = torch.ones_like(x, dtype=torch.bool)
@@ -92,15 +106,18 @@ class _NGrams(Extractor):
 
 
 class Pca(Extractor):
-    """The leading principal components of another extractor's features of the training set."""
+    """The leading principal components of the training set's pixels.
 
-    def __init__(self, base: Extractor, train: Tensor, dimensions: int) -> None:
+    No more than a twentieth of the training items: with more, components fit those items and not their kind.
+    """
+
+    def __init__(self, base: Pixels, train: Tensor, dimensions: int) -> None:
         features = base(train)
         self._base = base
         self._mean = features.mean(0)
-        self._basis = _principal(features - self._mean, min(dimensions, features.shape[1]))
-        kind = "pca" if base.name == "pixels" else base.name
-        self.name = f"{kind}-{self._basis.shape[1]}-{_digest(train)}"
+        count = min(dimensions, features.shape[1], max(2, len(train) // 20))
+        self._basis = _principal(features - self._mean, count)
+        self.name = f"pca-{count}-{_digest(train)}"
 
     def __call__(self, x: Tensor) -> Tensor:
         return (self._base(x) - self._mean) @ self._basis
@@ -141,7 +158,7 @@ def extractor_for(space: Space, modality: str, train: Tensor, dataset: str = "")
     if isinstance(space, Columns):
         return Rows(space, train)
     if isinstance(space, Tokens):
-        return Pca(_NGrams(), train, 64)
+        return NGrams(train, 32)
     assert isinstance(space, Reals)
     return Points()
 

@@ -53,7 +53,8 @@ def iqm(values: Sequence[float]) -> float:
     # item i covers [i, i + 1) of n; only what lies in [n/4, 3n/4) counts
     left = np.arange(n, dtype=np.float64)
     weight = np.clip(np.minimum(left + 1, 0.75 * n) - np.maximum(left, 0.25 * n), 0.0, None)
-    return float((ordered * weight)[weight > 0].sum() / weight.sum())
+    counts = weight > 0
+    return float((ordered[counts] * weight[counts]).sum() / weight.sum())
 
 
 def diverged(result: float, losses: Sequence[float], untrained: float, higher_is_better: bool = False) -> bool:

@@ -40,14 +40,14 @@ class Manifolds:
 def manifolds(real: Tensor, made: Tensor, k: int) -> Manifolds:
     """Balls of k nearest neighbours of float64 (m, d) and (n, d), held against each other's items."""
     around_real, around_made = radii(real, k), radii(made, k)
-    precise, dense, recalled, covered = [], [], torch.zeros(len(real), dtype=torch.bool), None
+    precise, dense, recalled = [], [], torch.zeros(len(real), dtype=torch.bool)
     covered = torch.zeros(len(real), dtype=torch.bool)
     start = 0
     for block in distances(made, real):
         stop = start + len(block)
         inside = block <= around_real
         precise.append(inside.any(1))
-        dense.append(inside.sum(1) / k)
+        dense.append(inside.sum(1).double() / k)
         covered |= inside.any(0)
         recalled |= (block <= around_made[start:stop, None]).any(0)
         start = stop

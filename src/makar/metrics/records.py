@@ -6,7 +6,8 @@ categories (Gower 1971; the range is that of the training set; a missing value m
     dcr ratio         median distance to the nearest training row, generated over held-out; 1 = like fresh rows
     duplicates        share of generated rows that equal a training row
     closer to train   share of generated rows nearer to the training rows than to as many held-out ones, ties counting
-                      half; 0.5 = no preference
+                      half; 0.5 = no preference. Its interval takes both sets as given: a few rows far out can decide
+                      it for generated rows that resemble neither
 
 This detects copies. It is no proof of privacy: sets that pass it have leaked to membership inference
 ("The DCR Delusion", ESORICS 2025).

@@ -81,7 +81,8 @@ class Mixing(Invertible):
         eye = torch.eye(len(self.order), device=z.device, dtype=torch.float64)
         below = torch.linalg.solve_triangular(lower.double(), eye, upper=False, unitriangular=True)
         both = torch.linalg.solve_triangular(upper.double(), below, upper=True)
-        return z[:, self.order.argsort()] @ both.T.to(z.dtype)
+        x: Tensor = z[:, self.order.argsort()] @ both.T.to(z.dtype)
+        return x
 
 
 class Conditioner(nn.Module):

@@ -30,8 +30,8 @@ class OrderedEmbedding(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Levels int64 (B, n, tables) to (B, n, width)."""
         vectors = self.steps.cumsum(1).flatten(0, 1)
-        found = F.embedding_bag((x + self.shift).flatten(0, 1), vectors, mode="sum")
-        return found.unflatten(0, x.shape[:2])
+        found: Tensor = F.embedding_bag((x + self.shift).flatten(0, 1), vectors, mode="sum")
+        return found.reshape(*x.shape[:2], -1)
 
 
 class FreeEmbedding(nn.Module):
@@ -47,4 +47,4 @@ class FreeEmbedding(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Symbols int64 (B, n, tables) to (B, n, width)."""
         found: Tensor = self.table((x + self.shift).flatten(0, 1))
-        return found.unflatten(0, x.shape[:2])
+        return found.reshape(*x.shape[:2], -1)

@@ -4,8 +4,8 @@
                \\________________________ skips: concatenated ________________________/
 
 Every block reads time and label as scale and shift of its group norm, which looks at one item at a time, so that a
-row's result depends on no other row. Sizes are halved rounding up and doubled to the skip's own size: odd pictures are fine.
-The output layer and the last convolution of every block begin at zero.
+row's result depends on no other row. Sizes are halved rounding up and doubled to the skip's own size: odd pictures are
+fine. The output layer and the last convolution of every block begin at zero.
 
 `backbone` chooses between this and the modulated MLP of `nets/mlp.py` for a latent of any shape.
 """

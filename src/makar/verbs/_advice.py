@@ -20,7 +20,7 @@ def advise(summary: Summary) -> list[str]:
         return ["No family came to a score yet; the reasons stand with each."]
     good = [f for f in ranked if f.verdict == "good"]
     said = [_best(summary, ranked, good)]
-    said += _latency(summary, good or ranked)
+    said += _latency(summary, good)
     said += _beware(summary.families)
     return said
 
@@ -30,9 +30,9 @@ def _best(summary: Summary, ranked: Sequence[FamilySummary], good: Sequence[Fami
     start = f"For {summary.data} and a budget of {summary.budget}, "
     if not good:
         first = ranked[0]
-        why = f" ({first.reasons[0]})" if first.reasons else ""
+        why = f": {first.reasons[0]}" if first.reasons else ""
         return (
-            f"{start}no family passed every check; {first.family} has the best {name} ({_range(first)}) "
+            f"{start}no family passed every check; {first.family} has the best {name}, {_range(first)}, "
             f"but is judged \u201c{first.verdict}\u201d{why}."
         )
     best = good[0]
@@ -44,6 +44,8 @@ def _best(summary: Summary, ranked: Sequence[FamilySummary], good: Sequence[Fami
 
 
 def _latency(summary: Summary, choice: Sequence[FamilySummary]) -> list[str]:
+    if not choice:
+        return []
     best = choice[0]
     timed = [f for f in choice if f.latency_p50]
     if not timed or not best.latency_p50:

@@ -16,11 +16,11 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from pydantic import ValidationError
 
-from makar.verbs.protocol import Cell, Protocol, Status
+from makar.verbs.protocol import ANCHORS, Cell, Protocol, Status
 
 COMMAND = (sys.executable, "-m", "makar.verbs.cell")
 _POLL = 0.05  # seconds between looks at the process
@@ -65,7 +65,8 @@ def run(task: Task) -> list[Cell]:
     digest = Protocol.model_validate_json(task.protocol).digest
     if not said:
         status, reason = _explain(end, task.timeout, tail)
-        said = [Cell(family=task.family, seed=task.seed, status=status, reason=reason)]
+        kind: Literal["cell", "anchor"] = "anchor" if task.family == ANCHORS else "cell"
+        said = [Cell(kind=kind, family=task.family, seed=task.seed, status=status, reason=reason)]
     update: dict[str, Any] = {"process": process, "protocol": digest}
     return [cell.model_copy(update=update | {"peak_mib": cell.peak_mib or end.peak_mib}) for cell in said]
 

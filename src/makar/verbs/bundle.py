@@ -70,6 +70,13 @@ def load(path: Path | str) -> Trained:
     path = Path(path)
     files.recover(path)
     contents = _checked(path)
+    try:
+        return _assembled(path, contents)
+    except KeyError as error:
+        raise MakarError(f"{path} lacks the entry {error}; it was altered or written by another version") from None
+
+
+def _assembled(path: Path, contents: dict[str, bytes]) -> Trained:
     settings = json.loads(contents["config.json"])
     model = _model(settings, contents["model.safetensors"], path)
     kind = registry.load("codecs", settings["codec"])

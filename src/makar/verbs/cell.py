@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -52,7 +52,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         cells = measure_anchors(protocol) if family == ANCHORS else [measure(protocol, family, int(seed))]
     except MakarError as error:
-        cells = [Cell(family=family, seed=int(seed), status="failed", reason=str(error))]
+        kind: Literal["cell", "anchor"] = "anchor" if family == ANCHORS else "cell"
+        cells = [Cell(kind=kind, family=family, seed=int(seed), status="failed", reason=str(error))]
     files.write_text(Path(out), "".join(cell.model_dump_json() + "\n" for cell in cells))
     return 0
 

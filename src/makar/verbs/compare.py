@@ -193,18 +193,20 @@ def _make(tasks: Sequence[Task], executor: Executor, out: Path, watch: Watch) ->
     kept: set[Future[list[Cell]]] = set()
     try:
         for future in as_completed(futures):
-            _keep(future, futures[future], out, watch)
+            cells = _keep(future, futures[future], out)
             kept.add(future)
+            for cell in cells:
+                watch.finished(cell)
     except KeyboardInterrupt:
         (out / _STOP).touch()
         for future in reversed(futures):  # the last first, so that none begins while others are called off
             if not future.cancel() and future not in kept:
-                _keep(future, futures[future], out, watch)
+                _keep(future, futures[future], out)
         return False
     return True
 
 
-def _keep(future: Future[list[Cell]], task: Task, out: Path, watch: Watch) -> None:
+def _keep(future: Future[list[Cell]], task: Task, out: Path) -> list[Cell]:
     """Append what a task has made. A task lost by its executor (a worker that died) is a crashed cell."""
     error = future.exception()
     if error is None:
@@ -215,7 +217,7 @@ def _keep(future: Future[list[Cell]], task: Task, out: Path, watch: Watch) -> No
         cells = [Cell(family=task.family, seed=task.seed, status="crashed", reason=reason, protocol=digest)]
     for cell in cells:
         files.append_line(out / RESULTS, cell.model_dump_json())
-        watch.finished(cell)
+    return cells
 
 
 @contextmanager

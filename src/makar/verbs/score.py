@@ -66,10 +66,15 @@ def _aligned(sample: Sample) -> Tensor | None:
 
 
 def balanced_labels(labels: Tensor | None, n: int, classes: int) -> Tensor | None:
-    """n labels with each class as often as in `labels`, in a fixed order; None without classes."""
+    """n labels in a fixed order: every class equally often; None without classes.
+
+    Where the largest class stands more than twice as often in `labels` as the smallest, as often as there instead: data
+    that were not collected class by class are not scored as if they were.
+    """
     if labels is None or not classes:
         return None
-    shares = torch.bincount(labels.clamp(min=0), minlength=classes).double() / max(len(labels), 1)
+    counts = torch.bincount(labels.clamp(min=0), minlength=classes).double()
+    shares = counts / counts.sum() if counts.max() > 2 * counts.min() else torch.full((classes,), 1 / classes).double()
     edges = (shares.cumsum(0) * n).round().long()
     return torch.bucketize(torch.arange(n), edges, right=True).clamp(max=classes - 1)
 

@@ -8,6 +8,7 @@ A Pareto front holds the families that no other beats on quality and cost at onc
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
@@ -16,6 +17,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from makar.metrics._stability import over_seeds
 from makar.verbs._advice import advise
 from makar.verbs.protocol import Cell, Protocol, Record, Value
 from makar.verbs.words import number
@@ -30,13 +32,13 @@ CLOSED = 0.8  # share of the way from ceiling to floor
 _HEADLINES: dict[str, tuple[str, ...]] = {
     "pictures": ("fd[",),
     "text": ("bits/byte (exact)", "bits/byte"),
-    "rows": ("shapes", "c2st"),
-    "points": ("energy", "kd["),
+    "rows": ("energy[", "c2st-boosting"),
+    "points": ("energy[", "kd["),
 }
 _ROLES: dict[str, tuple[str, ...]] = {
     "precision": ("precision",),
     "recall": ("recall",),
-    "nearest": ("nn ratio",),
+    "nearest": ("nn ratio", "dcr ratio"),
     "agreement": ("agreement",),
 }
 
@@ -55,6 +57,15 @@ class Stat(Record):
     values: tuple[float, ...]
     higher_is_better: bool | None
     caveats: tuple[str, ...] = ()  # of all seeds
+
+
+class Stability(Record):
+    """How steady one family is over the seeds that came to an end."""
+
+    iqm: float | None = None  # interquartile mean of the headline score
+    std: float | None = None  # of which there must be two seeds
+    collapsed: float | None = None  # share of seeds whose recall is below 0.2
+    diverged: float = 0.0  # share of seeds that were halted or have no finite headline score
 
 
 class FamilySummary(Record):
@@ -78,7 +89,8 @@ class FamilySummary(Record):
     steps: int | None = None
     flops: float | None = None  # of one item in one training step
     spikes: int = 0  # loss spikes noted over all seeds
-    halted: int = 0  # trainings that a loss or gradient that was not finite brought to a halt
+    halted: int = 0  # trainings that a loss or gradient brought to a halt by not being finite
+    stability: Stability = Stability()
     spread: float | None = None  # (worst - best seed) / median of the headline score
     front_training: bool = False  # no other family is better for less training
     front_sampling: bool = False  # no other family is better for less sampling
@@ -211,10 +223,32 @@ def _family(
         steps=_whole([c.steps for c in ok]),
         flops=next((c.flops for c in ok), None),
         spikes=sum(e.get("kind") == "spike" for c in ok for e in c.events),
-        halted=sum(any(e.get("kind") == "non-finite" for e in c.events) for c in ok),
+        halted=sum(map(_halted, ok)),
         spread=abs(main.high - main.low) / abs(main.median) if main and len(main.values) > 1 and main.median else None,
+        stability=_stability(ok, headline, roles.get("recall")),
         cost_training=None if hourly is None or cpu is None else cpu * hourly,
         cost_per_thousand=None if hourly is None or thousand is None else thousand * hourly,
+    )
+
+
+def _halted(cell: Cell) -> bool:
+    return any(event.get("kind") == "non-finite" for event in cell.events)
+
+
+def _stability(cells: Sequence[Cell], headline: str | None, recall: str | None) -> Stability:
+    finite = [c.scores[headline].value for c in cells if headline in c.scores] if headline else []
+    results = [math.nan if value is None else value for value in finite]
+    if not results or headline is None:
+        return Stability()
+    gone = [_halted(c) or c.scores[headline].value is None for c in cells if headline in c.scores]
+    recalls = [v for c in cells if recall in c.scores and (v := c.scores[recall].value) is not None] if recall else []
+    higher = next(bool(c.scores[headline].higher_is_better) for c in cells if headline in c.scores)
+    seeds = over_seeds(results, gone, recalls, higher)
+    return Stability(
+        iqm=seeds.iqm if math.isfinite(seeds.iqm) else None,
+        std=seeds.std if seeds.n > 1 else None,
+        collapsed=seeds.collapsed if recalls else None,
+        diverged=seeds.diverged,
     )
 
 

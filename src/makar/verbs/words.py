@@ -16,9 +16,9 @@ def number(value: float | None) -> str:
         return "–"
     if value == 0:
         return "0"
-    if abs(value) >= 1000 and abs(value) < 1e6:
+    if 999.5 <= abs(value) < 1e6:
         return f"{value:,.0f}"
-    if 0.1 <= abs(value) < 1000:
+    if 0.1 <= abs(value) < 999.5:
         return f"{value:#.3g}".rstrip(".")
     return f"{value:.2g}" if 1e-3 <= abs(value) < 0.1 else f"{value:.1e}"
 

@@ -1,0 +1,203 @@
+"""The command line: what it prints, what it writes, and how it refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from makar.apps import cli
+
+
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    """Run a command in this process: exit code, output, error output."""
+    monkeypatch.setattr(sys, "argv", ["makar", *map(str, words)])
+    code = 0
+    try:
+        cli.main()
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.fixture
+def makar(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Call:
+    monkeypatch.chdir(tmp_path)
+    return Call(monkeypatch, capsys)
+
+
+class Call:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._given = (monkeypatch, capsys)
+
+    def __call__(self, *words: object) -> tuple[int, str, str]:
+        return call(*self._given, *words)
+
+    def json(self, *words: object) -> object:
+        code, out, err = self(*words, "--json")
+        assert code == 0, err
+        return json.loads(out)
+
+
+def size(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
+def test_help_and_listings_import_no_torch() -> None:
+    code = (
+        "import sys; from makar.apps import cli\n"
+        "rooms = [[room] for room in ('families', 'metrics', 'samplers', 'codecs', 'recipes')]\n"
+        "for words in (['--help'], *rooms, ['data', 'sources']):\n"
+        "    sys.argv = ['makar', *words]\n"
+        "    try: cli.main()\n"
+        "    except SystemExit: pass\n"
+        "heavy = {'torch', 'sklearn', 'matplotlib', 'scipy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("room", ["families", "metrics", "samplers", "codecs", "recipes"])
+def test_listings(makar: Call, room: str) -> None:
+    listed = makar.json(room)
+    assert isinstance(listed, dict)
+    assert listed
+    code, out, _ = makar(room)
+    assert code == 0
+    assert len(out.splitlines()) == len(listed)
+
+
+def test_train_sample_score(makar: Call, tmp_path: Path) -> None:
+    trained = makar.json("train", "gaussian", "digits", "--budget", "2 steps", "--out", "runs/g", "--seed", "3")
+    assert isinstance(trained, dict)
+    assert trained["family"] == "gaussian"
+    assert trained["licence"] == "CC-BY-4.0"
+    made = makar.json("sample", "runs/g", "-n", "5", "--class", "3", "--seed", "7", "--out", "out")
+    assert isinstance(made, list)
+    assert [m["file"] for m in made] == [f"{i:03d}.png" for i in range(5)]
+    assert all(m["parents"] == [trained["id"]] and m["recipe"]["label"] == 3 for m in made)
+    assert size(tmp_path / "out" / "000.png") == (8, 8)
+    assert size(tmp_path / "out" / "grid.png")[0] > 100
+    assert not list((tmp_path / "runs").glob(".*")), "no checkpoint is left behind"
+    scored = makar.json("score", "runs/g", "digits", "-n", "200")
+    assert isinstance(scored, dict)
+    assert set(scored) == {"scores", "floor", "ceiling"}
+    (fd,) = [s for name, s in scored["scores"].items() if name.startswith("fd[")]
+    assert fd["low"] <= fd["value"] <= fd["high"]
+    code, out, _ = makar("score", "runs/g", "digits", "-n", "200")
+    assert code == 0
+    assert "floor" in out
+
+
+def test_same_seed_same_files(makar: Call, tmp_path: Path) -> None:
+    makar.json("train", "gaussian", "digits", "--budget", "2 steps", "--out", "g")
+    for out, n in (("a", 3), ("b", 20)):
+        makar.json("sample", "g", "-n", n, "--seed", "5", "--out", out)
+    for name in ("000.png", "001.png", "002.png"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_a_table_and_a_text(makar: Call, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        f"{a:.2f},{'red' if a > 0 else 'blue'},{k}"
+        for a, k in zip(rng.normal(size=120), rng.integers(3, size=120), strict=True)
+    ]
+    (tmp_path / "people.csv").write_text("size,colour,kind\n" + "\n".join(rows) + "\n")
+    trained = makar.json(
+        "train", "mixture", "csv:people.csv", "--budget", "20 steps", "--out", "t", "--licence", "CC0-1.0"
+    )
+    assert isinstance(trained, dict)
+    assert trained["licence"] == "CC0-1.0"
+    makar.json("sample", "t", "-n", "10", "--out", "rows")
+    lines = (tmp_path / "rows" / "rows.csv").read_text().splitlines()
+    assert lines[0] == "size,colour,kind"
+    assert len(lines) == 11
+    makar.json("train", "ngram", "grammar:small", "--budget", "1 steps", "--out", "n")
+    makar.json("sample", "n", "-n", "3", "--out", "words")
+    assert len(list((tmp_path / "words").glob("*.txt"))) == 3
+
+
+def test_data_show(makar: Call, tmp_path: Path) -> None:
+    shown = makar.json("data", "show", "digits")
+    assert isinstance(shown, dict)
+    assert shown["counts"] == {"train": 1297, "held_out": 500}
+    code, out, _ = makar("data", "show", "digits", "--sheet", "sheet.png")
+    assert code == 0
+    assert "CC-BY-4.0" in out
+    assert size(tmp_path / "sheet.png")[0] > 50
+
+
+def test_recipes_print_and_run(makar: Call, tmp_path: Path) -> None:
+    names = makar.json("recipes")
+    assert isinstance(names, dict)
+    code, out, _ = makar("recipe", "show", "edm", "--size", "tiny")
+    assert code == 0
+    (tmp_path / "mine.toml").write_text(out)
+    assert makar.json("train", "mine.toml", "digits", "--budget", "2 steps", "--out", "m")
+    (tmp_path / "mine.toml").write_text(out.replace("[settings]", "[settings]\nwidht = 3"))
+    code, _, err = makar("train", "mine.toml", "digits", "--budget", "2 steps", "--out", "m2")
+    assert code == 2
+    assert "did you mean 'width'" in err
+
+
+def test_doctor(makar: Call) -> None:
+    found = makar.json("doctor")
+    assert isinstance(found, dict)
+    assert found["core"]["torch"]
+    code, out, _ = makar("doctor")
+    assert code == 0
+    assert "processor" in out
+
+
+MISTAKES = [
+    ("train", "vea", "digits"),
+    ("train", "vae", "digitz"),
+    ("train", "vae", "csv:nothing.csv"),
+    ("train", "vae", "digits", "--budget", "soon"),
+    ("train", "vae", "digits", "--budget", "1 usd"),
+    ("train", "vae", "digits", "--set", "latnet=3"),
+    ("train", "vae", "digits", "--set", "latent"),
+    ("train", "pixelcnn", "toy:ring8", "--budget", "1 steps"),
+    ("train", "missing.toml", "digits"),
+    ("sample", "nowhere"),
+    ("sample", "."),
+    ("score", "nowhere", "digits"),
+    ("data", "show", "folder:nowhere"),
+    ("data", "show", "toy:ring8", "--sheet", "x.png"),
+    ("compare", "digits", "--families", "gaussiann"),
+    ("recipe", "show", "edmm"),
+    ("recipe", "show", "edm", "--size", "huge"),
+]
+
+
+@pytest.mark.parametrize("words", MISTAKES, ids=" ".join)
+def test_a_mistake_is_one_sentence_and_exit_code_two(makar: Call, words: tuple[str, ...]) -> None:
+    code, _, err = makar(*words)
+    assert code == 2, err
+    assert "Traceback" not in err
+    assert err.startswith("makar: ")
+    assert err.count("\n") == 1
+
+
+def test_a_failure_of_ours_is_exit_code_one(makar: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a screw is loose")
+
+    monkeypatch.setattr("makar.apps.doctor.examine", broken)
+    code, _, err = makar("doctor")
+    assert code == 1
+    assert "a failure of makar" in err
+    assert "Traceback" not in err
+
+
+def test_an_unknown_option_is_exit_code_two(makar: Call) -> None:
+    assert makar("train", "vae", "digits", "--bugdet", "3s")[0] == 2

@@ -1,0 +1,309 @@
+"""The report and the terminal table: they show what is there, blank what is not, and load nothing from anywhere."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from makar.apps import charts
+from makar.apps.glossary import explain
+from makar.apps.report import render, write_report
+from makar.apps.table import Lines, show
+from makar.core import files
+from makar.core.errors import MakarError
+from makar.verbs.protocol import RESULTS, Preview
+from makar.verbs.summary import summarise
+from tests.verbs import made_up
+
+HOSTILE = '</script><script>alert("x")</script>&<b>'
+
+
+def page() -> str:
+    return render(made_up.protocol(), made_up.cells())
+
+
+def test_it_is_written_beside_the_results_and_needs_them(tmp_path: Path) -> None:
+    with pytest.raises(MakarError, match="there is no comparison in"):
+        write_report(tmp_path)
+    made_up.protocol().write(tmp_path)
+    for cell in made_up.cells():
+        files.append_line(tmp_path / RESULTS, cell.model_dump_json())
+    path = write_report(tmp_path)
+    assert path == tmp_path / "report.html"
+    assert path.read_text() == page()
+
+
+def test_it_names_no_address_of_any_other_place() -> None:
+    html = page()
+    assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", html)
+    assert "http://" not in html
+    assert "https://" not in html
+    assert "@import" not in html
+    assert re.findall(r"url\(", html) == []
+
+
+def test_all_figures_of_the_summary_stand_on_it() -> None:
+    html = page().replace("<wbr>", "")
+    summary = summarise(made_up.protocol(), made_up.cells())
+    for sentence in summary.advice:
+        assert sentence in html
+    for f in summary.families:
+        assert f'data-v="{f.family}"' in html
+        assert f.headline is not None
+        assert f'data-v="{f.headline.median}"' in html
+        assert f'<span class="badge {f.verdict.split()[0]}"' in html
+    terms = html.split('id="glossary"')[1]
+    for name in (made_up.FD, made_up.EXACT, made_up.BOUND, made_up.NN):
+        assert f"<dt>{name}</dt>" in terms
+    assert made_up.protocol().digest in html
+    assert "killed by SIGKILL" in html
+
+
+def test_what_a_family_cannot_have_is_blank() -> None:
+    """A GAN has no likelihood: its row in the table of all scores has a dot where the VAE's has a number."""
+    table = page().split('id="scores"')[1].split("</table>")[0]
+    rows = {m[1]: m[0] for m in re.finditer(r'<tr><th scope="row" data-v="(\w+)">.*?</tr>', table, re.DOTALL)}
+    assert rows["gan"].count('aria-label="not available"') == 2
+    assert rows["vae"].count('aria-label="not available"') == 1
+
+
+def test_text_from_users_is_escaped_everywhere() -> None:
+    protocol = made_up.protocol()
+    data = protocol.data.model_copy(
+        update={"name": HOSTILE, "source": HOSTILE, "licence": HOSTILE, "classes": (HOSTILE,) * 10, "spec": HOSTILE}
+    )
+    protocol = protocol.model_copy(update={"data": data})
+    cells = []
+    for cell in made_up.cells():
+        changes: dict[str, Any] = {"reason": HOSTILE} if cell.reason else {}
+        if cell.preview is not None:
+            changes["preview"] = cell.preview.model_copy(
+                update={"texts": (HOSTILE,), "rows": ({HOSTILE: HOSTILE},), "captions": (HOSTILE,) * 10}
+            )
+        changes["scores"] = cell.scores | {HOSTILE: made_up.value(1.0)}
+        cells.append(cell.model_copy(update=changes))
+    html = render(protocol, cells)
+    assert HOSTILE not in html
+    assert "<b>" not in html.replace("<b>makar</b>", "").split("<main>")[0]
+    assert html.count("<script") == 1
+    assert html.count("</script") == 1
+
+
+@pytest.mark.parametrize(
+    ("modality", "preview", "shown"),
+    [
+        ("text", Preview(texts=("In the beginning",)), "In the beginning"),
+        ("rows", Preview(rows=({"age": 39.5, "job": "baker", "note": None},)), "baker"),
+        ("points", Preview(points=((0.1, 0.2), (0.4, -0.3))), 'class="speck"'),
+        ("pictures", Preview(png="AAAA", columns=10), "data:image/png;base64,AAAA"),
+    ],
+)
+def test_every_modality_shows_what_was_made(modality: str, preview: Preview, shown: str) -> None:
+    protocol = made_up.protocol(families=("vae",))
+    protocol = protocol.model_copy(update={"data": protocol.data.model_copy(update={"modality": modality})})
+    html = render(protocol, [*made_up.anchors(), made_up.cell("vae", preview=preview)])
+    assert shown in html.split('id="samples"')[1].split("</section>")[0]
+
+
+def test_it_can_be_written_before_anything_is_known() -> None:
+    assert "No family came to a score yet" in render(made_up.protocol(), [])
+    lone = made_up.cell("gan", scores={}, speed=None, preview=None, history=(), cpu_seconds=None)
+    assert "This comparison is not finished" in render(made_up.protocol(), [lone])
+
+
+def test_red_is_for_copying() -> None:
+    html = page()
+    strip = html.split('aria-label="The copying check"')[1].split("</svg>")[0]
+    assert re.findall(r'<text class="name bad"[^>]*>(\w+)<', strip) == ["kernel"]
+    honest = [c for c in made_up.cells() if c.family != "kernel"]
+    families = tuple(f for f in made_up.protocol().families if f != "kernel")
+    assert "badge copies" not in render(made_up.protocol(families=families), honest)
+
+
+# --- charts -----------------------------------------------------------------------------------------------------------
+
+
+def test_scales_hold_their_values_and_tick_at_round_numbers() -> None:
+    log = charts.scale([0.2, 24.0], 0.0, 100.0)
+    assert isinstance(log, charts.Log)
+    assert log.ticks() == pytest.approx([0.2, 0.5, 1, 2, 5, 10, 20])
+    assert log((log.low * log.high) ** 0.5) == pytest.approx(50.0, abs=0.1)
+    wide = charts.scale([0.006, 34.0], 0.0, 100.0, log=True)
+    assert wide.ticks() == pytest.approx([0.01, 0.1, 1, 10])
+    linear = charts.scale([0.21, 0.95], 100.0, 0.0)
+    assert isinstance(linear, charts.Linear)
+    assert linear.ticks() == pytest.approx([0.2, 0.4, 0.6, 0.8])
+    assert linear(0.2) > linear(0.9)
+    assert charts.scale([3.0], 0.0, 1.0)(3.0) == pytest.approx(0.5)
+    assert [charts.nice(s) for s in (0.11, 0.2, 0.3, 7.0)] == pytest.approx([0.2, 0.2, 0.5, 10.0])
+
+
+def test_a_far_level_does_not_squeeze_what_is_compared() -> None:
+    near, far = charts.Line(0.1, "floor"), charts.Line(1e9, "ceiling")
+    assert charts.within([near, far], [0.2, 5.0]) == [near]
+
+
+def test_names_cover_no_other_name_and_stay_inside() -> None:
+    """Twenty-five points crowded together: the names that are shown do not overlap."""
+    marks = [charts.Mark(f"family_{i}", 20.0 + 0.01 * i, 0.2 + 0.03 * (i % 9), "plain") for i in range(25)]
+    svg = charts.scatter(marks, charts.Axis("cost"), charts.Axis("quality"), "t")
+    boxes = []
+    for x, y, anchor, text in re.findall(
+        r'<text class="name plain" x="([\d.-]+)" y="([\d.-]+)" text-anchor="(\w+)">(\w+)<', svg
+    ):
+        wide = 7.4 * len(text)
+        left = float(x) - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
+        boxes.append((left, float(y) - 11, left + wide, float(y) + 4))
+    assert len(boxes) >= 8
+    for i, a in enumerate(boxes):
+        assert a[0] >= 0
+        assert a[2] <= 460
+        for b in boxes[:i]:
+            assert not (a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3])
+
+
+def test_the_frontier_steps_only_down_and_to_the_right() -> None:
+    marks = [charts.Mark(n, x, y, "front") for n, x, y in (("a", 1.0, 3.0), ("b", 2.0, 2.0), ("c", 3.0, 1.0))]
+    svg = charts.scatter(marks, charts.Axis("cost"), charts.Axis("loss"), "t", front=True)
+    path = re.search(r'class="frontier" d="M([\d.]+) ([\d.]+)((?:H[\d.]+V[\d.]+)+)H', svg)
+    assert path is not None
+    corners = [(float(path[1]), float(path[2]))]
+    corners += [(float(h), float(v)) for h, v in re.findall(r"H([\d.]+)V([\d.]+)", path[3])]
+    assert len(corners) == 3
+    assert corners == sorted(corners)
+    assert [v for _, v in corners] == sorted(v for _, v in corners)
+
+
+def test_the_glossary_takes_the_longest_beginning() -> None:
+    assert explain("copies[pixels]@9/9").startswith("Share of outputs")
+    assert explain("bits/dim (exact)@9").startswith("Bits")
+    assert explain("no such thing") == ""
+
+
+# --- the terminal -----------------------------------------------------------------------------------------------------
+
+
+def test_the_table_fits_a_hundred_columns_and_cuts_nothing() -> None:
+    out = io.StringIO()
+    show(summarise(made_up.protocol(), made_up.cells()), Console(file=out, width=140))
+    text = out.getvalue()
+    assert max(map(len, text.splitlines())) <= 100
+    assert "…" not in text
+    assert made_up.FD in text  # brackets are no markup
+    for family in made_up.protocol().families:
+        assert family in text
+    assert text.index("flow_matching") < text.index("kernel") < text.index("floor") < text.index("ceiling")
+
+
+def test_copying_is_red_in_the_table() -> None:
+    out = io.StringIO()
+    show(
+        summarise(made_up.protocol(), made_up.cells()),
+        Console(file=out, width=120, force_terminal=True, color_system="standard"),
+    )
+    line = next(line for line in out.getvalue().splitlines() if "kernel" in line)
+    assert "\x1b[1;31m" in line
+    other = next(line for line in out.getvalue().splitlines() if "realnvp" in line)
+    assert "31m" not in other
+
+
+def test_plain_lines_say_what_it_will_take_and_how_it_went() -> None:
+    out = io.StringIO()
+    lines = Lines(Console(file=out, width=60))
+    lines.begin(made_up.protocol(), cells=36, done=4, workers=2)
+    lines.finished(made_up.cell("gan"))
+    lines.finished(made_up.cells()[-1].model_copy(update={"status": "timeout", "reason": "it [took] too long"}))
+    lines.end(complete=False)
+    said = out.getvalue().splitlines()
+    assert said[0] == (
+        "32 trainings of 20 CPU seconds on 2 workers: at least 5.33 min of training, and scoring on top; "
+        "4 of 36 are there already"
+    )
+    assert said[1] == "gan, seed 0: done in 30 s (31 to go)"
+    assert "timeout: it [took] too long (30 to go)" in said[2]
+    assert said[3].startswith("stopped; what is finished is kept")
+
+
+# --- in a browser -----------------------------------------------------------------------------------------------------
+
+_CHROMIUM = Path("/usr/bin/chromium")
+_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    if not _CHROMIUM.exists():
+        pytest.skip("Chromium is not installed")
+    with playwright.sync_playwright() as engine:
+        found = engine.chromium.launch(
+            executable_path=str(_CHROMIUM), args=[*_FLAGS, "--disable-component-update", "--disable-sync"]
+        )
+        yield found
+        found.close()
+
+
+@pytest.mark.page
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_it_is_quiet_whole_and_narrow_enough(browser: Any, tmp_path: Path, scheme: str, width: int) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(page())
+    tab = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    said: list[str] = []
+    asked: list[str] = []
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(path.as_uri())
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert said == []
+    assert tab.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0 && i.alt)")
+    assert tab.evaluate("[...document.querySelectorAll('svg')].every(s => s.getAttribute('aria-label'))")
+    assert _contrast(tab) >= 4.5
+    tab.close()
+
+
+def _contrast(tab: Any) -> float:
+    """The least contrast ratio (WCAG 2.1) of body text, muted text, links, badges and warnings with what is behind."""
+    found: float = tab.evaluate(
+        """() => {
+        const light = c => { const [r, g, b] = c.match(/[0-9.]+/g).slice(0, 3).map(v => v / 255)
+          .map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b };
+        const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+          if (!c.endsWith(', 0)') && c !== 'transparent') return c } return 'rgb(255, 255, 255)' };
+        const parts = document.querySelectorAll('p, a, td, th, dt, dd, .badge, figcaption, small, .redtext, li');
+        return Math.min(...[...parts].filter(e => e.textContent.trim() && !e.querySelector('.none')).map(e => {
+          const [a, b] = [light(getComputedStyle(e).color), light(behind(e))].sort((x, y) => y - x);
+          return (a + .05) / (b + .05) }))
+        }"""
+    )
+    return found
+
+
+@pytest.mark.page
+def test_the_table_sorts_by_any_column_blanks_last(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(page())
+    tab = browser.new_page()
+    tab.goto(path.as_uri())
+    names = "[...document.querySelectorAll('#scores tbody.sortable th')].map(e => e.textContent)"
+    values = "[...document.querySelectorAll('#scores tbody.sortable tr')].map(r => r.children[{}].dataset.v)"
+    button = tab.locator("#scores thead th", has_text="bits/dim (exact)").locator("button")
+    column = tab.evaluate("e => [...e.closest('tr').children].indexOf(e.closest('th'))", button.element_handle())
+    for _ in range(2):
+        button.click()
+        shown = [float(v) for v in tab.evaluate(values.format(column)) if v]
+        blanks = [v == "" for v in tab.evaluate(values.format(column))]
+        assert blanks == sorted(blanks)
+        assert shown in (sorted(shown), sorted(shown, reverse=True))
+    assert shown == sorted(shown, reverse=True)
+    assert len(tab.evaluate(names)) == 12
+    tab.close()

@@ -1,0 +1,114 @@
+"""The manual runs: every Python and shell block of every page, by the rules of `pages`, and every link leads somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from makar.apps.cli import app
+from makar.core.errors import MakarError
+from tests.docs.pages import FEW, PAGES, Block, blocks, lines, name, option, small, small_python
+
+RUN = [page for page in PAGES if any(block.language in ("python", "sh") for block in blocks(page))]
+
+
+@pytest.fixture(scope="session")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One small comparison of digits, made as the command line makes it."""
+    out = tmp_path_factory.mktemp("comparison") / "digits"
+    words = ["compare", "digits", "--families", "gaussian", "--budget", "5 steps", "--seeds", "1", "-n", str(FEW)]
+    result = CliRunner().invoke(app, [*words, "--out", str(out)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return out
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder to work in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    with warnings.catch_warnings():
+        yield tmp_path
+
+
+def parsed(words: list[str]) -> None:
+    """Check a command's name, arguments and options without running it."""
+    root = typer.main.get_command(app)
+    with root.make_context("makar", words[1:], resilient_parsing=False) as context:
+        command, rest = root, words[1:]
+        while isinstance(command, click.Group):
+            _, found, rest = command.resolve_command(context, rest)
+            assert found is not None, f"there is no command in {words}"
+            command = found
+        command.make_context(words[1], rest, parent=context).close()
+
+
+def run_shell(block: Block, page: Path, comparison: Path) -> None:
+    for words in lines(block.text):
+        where = f"{name(page)}:{block.line}: {' '.join(words)}"
+        assert words[0] == "makar", f"{where}: only makar is run; mark the block as text"
+        if words[1] == "compare":
+            parsed(words)
+            out = Path(option(words, "--out", "runs/comparison"))
+            if not out.exists():
+                shutil.copytree(comparison, out)
+            continue
+        result = CliRunner().invoke(app, small(words)[1:])
+        raised = result.exception
+        if isinstance(raised, MakarError):
+            pytest.fail(f"{where}: {raised}")
+        assert result.exit_code == 0, f"{where}\n{result.output}\n{raised!r}"
+
+
+def run_python(block: Block, page: Path, names: dict[str, Any]) -> None:
+    source = "\n" * (block.line - 1) + small_python(block.text)
+    exec(compile(source, name(page), "exec"), names)
+
+
+@pytest.mark.parametrize("page", RUN, ids=name)
+def test_blocks_run(page: Path, desk: Path, comparison: Path) -> None:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    for block in blocks(page):
+        if block.language == "python":
+            run_python(block, page, names)
+        elif block.language == "sh":
+            run_shell(block, page, comparison)
+    assert os.getcwd() == str(desk), "a page does not change the folder"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_blocks_say_what_they_are(page: Path) -> None:
+    from tests.docs.pages import KNOWN
+
+    for block in blocks(page):
+        assert block.language in KNOWN, f"{name(page)}:{block.line}: {block.language or 'no language'}"
+    assert page.read_text(encoding="utf-8").count("```") == 2 * len(list(blocks(page))), "a fence is not closed"
+
+
+def slug(heading: str) -> str:
+    """A heading's anchor, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        place = (page.parent / path).resolve() if path else page
+        assert place.exists(), f"{name(page)} links to {target}"
+        if anchor and place.suffix == ".md":
+            headings = re.findall(r"^#+ (.*)$", place.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {slug(h) for h in headings}, f"{name(page)} links to {target}"

@@ -1,0 +1,326 @@
+"""A comparison survives whatever its cells do, goes on where it was, and says what it measured honestly."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from makar.core import registry
+from makar.core.errors import MakarError
+from makar.verbs import _isolate
+from makar.verbs.cell import bound, thin
+from makar.verbs.compare import Watch, carry_out, choose, estimate
+from makar.verbs.protocol import RESULTS, Cell, Protocol, read_results
+from tests.verbs import made_up
+
+# A cell that does what its family's name says, at once and without importing anything of ours.
+_CELL = """
+import json, os, signal, sys, time
+log, protocol, family, seed, out = sys.argv[1:]
+open(log, "a").write(f"{family} {seed}\\n")
+kind = "anchor" if family == "anchors" else "cell"
+def write(**more):
+    name = "floor" if kind == "anchor" else family
+    open(out, "w").write(json.dumps({"kind": kind, "family": name, "seed": int(seed)} | more) + "\\n")
+if kind == "anchor" and os.path.exists(log + ".no-anchors"): sys.exit("no anchors today")
+if family == "raises": raise ValueError("three is not a number")
+if family == "exits": os._exit(7)
+if family == "killed": os.kill(os.getpid(), signal.SIGKILL)
+if family == "hangs":
+    while os.read(0, 1): pass  # as a real cell does, it leaves when its parent is gone
+    sys.exit(3)
+if family == "silent": sys.exit(0)
+if family == "garbage": open(out, "w").write("{not json"); sys.exit(0)
+if family == "hungry": held = b"x" * (48 * 2**20); time.sleep(0.4)
+if family == "busy":
+    while time.process_time() < 0.3: pass
+write(scores={"fd[x]@2/2": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 2, "higher_is_better": False}})
+"""
+
+
+class Told(Watch):
+    """Remembers what it was told, and may interrupt at the first cell."""
+
+    def __init__(self, interrupt: bool = False) -> None:
+        self.begun: list[tuple[int, int]] = []
+        self.cells: list[Cell] = []
+        self.complete: bool | None = None
+        self._interrupt = interrupt
+
+    def begin(self, protocol: Protocol, cells: int, done: int, workers: int) -> None:
+        self.begun.append((cells, done))
+
+    def finished(self, cell: Cell) -> None:
+        self.cells.append(cell)
+        if self._interrupt:
+            raise KeyboardInterrupt
+
+    def end(self, complete: bool) -> None:
+        self.complete = complete
+
+
+class Inline(Executor):
+    """Does everything at once, after sending it through pickle as a cluster would."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        sent, given = pickle.loads(pickle.dumps((fn, args)))
+        future.set_result(sent(*given))
+        return future
+
+
+class Losing(Executor):
+    """Loses whatever it is given."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(RuntimeError("the worker is gone"))
+        return future
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> tuple[str, ...]:
+    script = tmp_path / "cell.py"
+    script.write_text(_CELL)
+    return (sys.executable, "-S", "-E", str(script), str(tmp_path / "log"))
+
+
+def run(out: Path, command: tuple[str, ...], *families: str, seeds: int = 1, **changes: Any) -> dict[str, Cell]:
+    """Carry out a comparison and return its cells by family and seed."""
+    watch = changes.pop("watch", None)
+    executor = changes.pop("executor", None)
+    protocol = made_up.protocol(families=families, seeds=tuple(range(seeds)), **changes)
+    carry_out(protocol, out, workers=2, command=command, watch=watch, executor=executor)
+    return {f"{c.family} {c.seed}": c for c in read_results(out, protocol)}
+
+
+def lines(command: tuple[str, ...]) -> list[str]:
+    return Path(command[-1]).read_text().split("\n")[:-1]
+
+
+def test_every_way_to_fail_is_one_marked_cell_and_the_others_go_on(tmp_path: Path, command: tuple[str, ...]) -> None:
+    families = ("good", "raises", "exits", "killed", "hangs", "silent", "garbage")
+    cells = run(tmp_path / "out", command, *families, timeout=1.5)
+    said = {name: (cells[f"{name} 0"].status, cells[f"{name} 0"].reason) for name in families}
+    assert said == {
+        "good": ("ok", ""),
+        "raises": ("failed", "ValueError: three is not a number"),
+        "exits": ("crashed", "the process ended with exit code 7"),
+        "killed": ("crashed", "the process was killed by SIGKILL; the system may have run out of memory"),
+        "hangs": ("timeout", "it had not finished after 1.5 s and was ended"),
+        "silent": ("crashed", "the process ended without a result"),
+        "garbage": ("crashed", "the process ended without a result"),
+    }
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert {f["family"] for f in summary["families"] if f["verdict"] == "failed"} == set(families) - {"good"}
+
+
+def test_it_goes_on_where_it_was_and_can_be_added_to(tmp_path: Path, command: tuple[str, ...]) -> None:
+    out = tmp_path / "out"
+    run(out, command, "a", "b")
+    assert sorted(lines(command)) == ["a 0", "anchors 0", "b 0"]
+    told = Told()
+    run(out, command, "b", "c", seeds=2, watch=told)
+    # the families and seeds that were there stay, so the union of both is filled
+    assert sorted(lines(command)[3:]) == ["a 1", "b 1", "c 0", "c 1"]
+    assert told.begun == [(6, 2)]
+    assert told.complete
+    assert len((out / RESULTS).read_text().splitlines()) == 7
+    assert Protocol.read(out / "protocol.json").families == ("a", "b", "c")
+
+
+def test_anchors_that_failed_are_tried_again(tmp_path: Path, command: tuple[str, ...]) -> None:
+    out, obstacle = tmp_path / "out", Path(command[-1] + ".no-anchors")
+    obstacle.touch()
+    cells = run(out, command, "a")
+    assert (cells["anchors 0"].kind, cells["anchors 0"].status) == ("anchor", "crashed")
+    assert cells["anchors 0"].reason == "the process ended with exit code 1: no anchors today"
+    assert json.loads((out / "summary.json").read_text())["complete"], "the trainings are all there"
+    obstacle.unlink()
+    assert set(run(out, command, "a")) == {"a 0", "floor 0"}
+    assert lines(command).count("a 0") == 1
+
+
+def test_a_torn_last_line_is_made_again_and_no_other(tmp_path: Path, command: tuple[str, ...]) -> None:
+    out = tmp_path / "out"
+    run(out, command, "a")
+    results = out / RESULTS
+    whole = results.read_bytes()
+    last = whole.splitlines(keepends=True)[-1]
+    torn = json.loads(last)
+    for cut in (1, len(last) // 2, len(last) - 1):
+        results.write_bytes(whole[: len(whole) - len(last) + cut])
+        cells = run(out, command, "a")
+        assert set(cells) == {"a 0", "floor 0"}
+        assert all(json.loads(line) for line in results.read_text().splitlines())
+        again = lines(command)[-1]
+        assert again == ("anchors 0" if torn["kind"] == "anchor" else "a 0")
+        whole = results.read_bytes()
+        last = whole.splitlines(keepends=True)[-1]
+        torn = json.loads(last)
+
+
+def test_a_broken_line_within_is_named(tmp_path: Path, command: tuple[str, ...]) -> None:
+    run(tmp_path, command, "a")
+    results = tmp_path / RESULTS
+    results.write_bytes(b"{]\n" + results.read_bytes())
+    with pytest.raises(MakarError, match="line 1 cannot be read"):
+        run(tmp_path, command, "a")
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ({"budget": "5s"}, r"budget \(20s and 5s\)"),
+        ({"n": 500}, r"n \(1000 and 500\)"),
+        ({"libraries": {}}, "libraries"),
+    ],
+)
+def test_other_conditions_are_refused_in_one_sentence(
+    tmp_path: Path, command: tuple[str, ...], change: dict[str, Any], names: str
+) -> None:
+    run(tmp_path / "out", command, "a")
+    before = (tmp_path / "out" / RESULTS).read_bytes()
+    with pytest.raises(MakarError, match=f"other conditions: {names}.*another folder"):
+        run(tmp_path / "out", command, "a", **change)
+    assert (tmp_path / "out" / RESULTS).read_bytes() == before
+
+
+def test_what_does_not_change_a_score_does_not_change_the_conditions() -> None:
+    one = made_up.protocol()
+    probed = one.machine.model_copy(update={"fp32_gflops": 1.0, "copy_gbs": 2.0})
+    other = made_up.protocol(machine=probed, timeout=1.0, families=("vae",), seeds=(4,), price=3.0)
+    assert one.digest == other.digest
+    data = one.data.model_copy(update={"digest": "1e" * 32})
+    assert one.digest != made_up.protocol(data=data).digest
+
+
+def test_two_comparisons_do_not_share_a_folder(tmp_path: Path, command: tuple[str, ...]) -> None:
+    class Second(Told):
+        def finished(self, cell: Cell) -> None:
+            with pytest.raises(MakarError, match="another comparison is writing"):
+                run(tmp_path / "out", command, "b")
+            super().finished(cell)
+
+    told = Second()
+    run(tmp_path / "out", command, "a", watch=told)
+    assert [cell.family for cell in told.cells if cell.kind == "cell"] == ["a"]
+
+
+def test_an_interrupt_ends_what_runs_and_keeps_what_is_finished(tmp_path: Path, command: tuple[str, ...]) -> None:
+    told = Told(interrupt=True)
+    start = time.monotonic()
+    cells = run(tmp_path, command, "hangs", "a", "hangs2", seeds=2, watch=told)
+    assert time.monotonic() - start < 20.0  # a hanging cell would wait for as long as its parent lives
+    assert told.complete is False
+    assert "hangs 0" not in cells, "an interrupted cell leaves no record, so that it is made again"
+    assert len(cells) >= 1
+    assert not (tmp_path / ".stop").exists()
+    assert not json.loads((tmp_path / "summary.json").read_text())["complete"]
+    first = Told()
+    run(tmp_path, command, "hangs", "a", "hangs2", seeds=2, watch=first, timeout=1.0)
+    assert first.complete
+
+
+def test_a_comparison_killed_outright_goes_on_where_it_was(tmp_path: Path, command: tuple[str, ...]) -> None:
+    out = tmp_path / "out"
+    protocol = made_up.protocol(families=("a", "hangs", "b"), seeds=(0,), timeout=1.0)
+    code = (
+        "import sys; from pathlib import Path; from makar.verbs.compare import carry_out; "
+        "from makar.verbs.protocol import Protocol; "
+        "given = Protocol.model_validate_json(sys.argv[1]); "
+        "carry_out(given, Path(sys.argv[2]), workers=1, command=tuple(sys.argv[3:]))"
+    )
+    patient = protocol.model_copy(update={"timeout": 600.0}).model_dump_json()
+    process = subprocess.Popen([sys.executable, "-c", code, patient, str(out), *command])
+    deadline = time.monotonic() + 120.0
+    results = out / RESULTS
+    while not (results.exists() and results.read_bytes().count(b"\n") == 2 and "hangs 0" in lines(command)):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert lines(command) == ["anchors 0", "a 0", "hangs 0"]
+    carry_out(protocol, out, workers=1, command=command)
+    assert lines(command) == ["anchors 0", "a 0", "hangs 0", "hangs 0", "b 0"]
+    status = {cell.family: cell.status for cell in read_results(out, protocol)}
+    assert status == {"floor": "ok", "a": "ok", "hangs": "timeout", "b": "ok"}
+
+
+def test_memory_and_time_are_the_childs_own(tmp_path: Path, command: tuple[str, ...]) -> None:
+    cells = run(tmp_path, command, "hungry", "busy")
+    own = Path("/proc/self/status").read_text().split("VmRSS:")[1].split()[0]
+    peak = cells["hungry 0"].peak_mib
+    assert peak is not None
+    assert 48 <= peak < 100
+    assert int(own) / 1024 > 100, "the parent must be larger than the child for this to show anything"
+    assert 0.25 <= cells["busy 0"].process["cpu_seconds"] < 2.0
+    assert cells["busy 0"].process["seconds"] >= 0.25
+
+
+def test_any_executor_will_do(tmp_path: Path, command: tuple[str, ...]) -> None:
+    cells = run(tmp_path / "inline", command, "a", "raises", executor=Inline())
+    assert {name: cell.status for name, cell in cells.items()} == {"floor 0": "ok", "a 0": "ok", "raises 0": "failed"}
+    lost = run(tmp_path / "lost", command, "a", executor=Losing())
+    assert lost["a 0"].status == "crashed"
+    assert "the worker is gone" in lost["a 0"].reason
+
+
+def test_a_cell_leaves_with_its_parent() -> None:
+    code = "from makar.verbs.cell import _leave_with_parent; _leave_with_parent()"
+    ended = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, check=False, timeout=120)
+    assert ended.returncode == 3
+
+
+def test_families_are_chosen_by_what_they_are_written_for() -> None:
+    for_text, for_pictures = choose("all", "text"), choose("all", "pictures")
+    assert "ngram" in for_text
+    assert "gaussian" in for_pictures
+    assert set(for_text) | set(for_pictures) <= set(registry.modules("families"))
+    assert choose("gaussian, gaussian", "pictures") == ("gaussian",)
+    with pytest.raises(MakarError, match="'gaussian' is not written for text; these are: "):
+        choose("gaussian", "text")
+    with pytest.raises(MakarError, match="did you mean 'gaussian'"):
+        choose("gausian", "pictures")
+
+
+def test_the_cost_is_said_beforehand() -> None:
+    assert estimate(made_up.protocol(budget="20s"), 9, 2) == 5 * 20
+    assert estimate(made_up.protocol(budget="1min, 30s wall"), 4, 4) == 30
+    assert estimate(made_up.protocol(budget="500 steps"), 9, 2) is None
+
+
+def test_a_percentile_is_claimed_only_from_enough_requests() -> None:
+    """evaluation.md A.8: p90 takes 44 requests with none slower, 64 with one, 127 with five, 197 with ten."""
+    for count, slower in ((44, 0), (64, 1), (127, 5), (197, 10)):
+        latencies = [float(i) for i in range(count)]
+        assert bound(latencies, 0.9) == count - 1 - slower
+        assert bound(latencies[:-1], 0.9) == (None if slower == 0 else count - 2 - (slower - 1))
+    assert bound([1.0] * 458, 0.99) is None
+    assert bound([1.0] * 459, 0.99) == 1.0
+
+
+def test_a_history_is_thinned_to_its_end() -> None:
+    history = [{"step": float(i), "loss": 1.0 / 3.0} for i in range(1, 1001)]
+    thinned = thin(history)
+    assert len(thinned) <= 200
+    assert thinned[-1] == {"step": 1000.0, "loss": 0.333333}
+    assert len({round((b["step"] or 0) - (a["step"] or 0)) for a, b in pairwise(thinned)}) == 1
+    assert thin([]) == ()
+
+
+def test_a_task_needs_no_shared_folder_for_its_protocol(tmp_path: Path, command: tuple[str, ...]) -> None:
+    text = made_up.protocol().model_dump_json()
+    made = _isolate.run(_isolate.Task(text, "a", 3, 30.0, str(tmp_path / "nowhere" / "stop"), command))
+    assert [(c.family, c.seed, c.protocol) for c in made] == [("a", 3, made_up.protocol().digest)]
