@@ -14,7 +14,7 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade pip uv
 	$(BIN)/python -m pip install -q "$$(grep '^torch==' constraints.txt)" "$$(grep '^numpy==' constraints.txt)"
-	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[test,cluster]'
+	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[test,cluster]'
 	touch $(STAMP)
 
 demo: $(STAMP)

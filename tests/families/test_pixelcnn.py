@@ -20,7 +20,7 @@ from makar.samplers.ancestral import Config as Cut
 def built(space: Levels, classes: int = 2, config: Config | None = None) -> PixelCNN:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = PixelCNN(space, Classes(classes) if classes else None, config or Config(width=8, layers=2))
+        model = PixelCNN(space, Classes(classes) if classes else None, config or Config(width=8, layers=2, dropout=0.0))
         torch.nn.init.normal_(model.net.head.weight, std=0.5)
     return model.eval()
 

@@ -314,7 +314,11 @@ def curves(series: Sequence[Sequence[tuple[float, float]]], title: str) -> Marku
 def cloud(points: Sequence[Sequence[float]], box: tuple[float, float, float, float], title: str) -> Markup:
     """Points by their first two coordinates in a box (x low, x high, y low, y high) that several clouds share."""
     xs, ys = Linear(box[0], box[1], 4, 216), Linear(box[2], box[3], 216, 4)
-    parts = [f'<circle class="speck" cx="{xs(p[0])}" cy="{ys(p[1] if len(p) > 1 else 0.0)}" r="1.8"/>' for p in points]
+    places = [(p[0], p[1] if len(p) > 1 else 0.0) for p in points]
+    shown = [(x, y) for x, y in places if box[0] <= x <= box[1] and box[2] <= y <= box[3]]
+    parts = [f'<circle class="speck" cx="{xs(x)}" cy="{ys(y)}" r="1.8"/>' for x, y in shown]
+    if len(shown) < len(places):
+        parts.append(_text(216, 214, f"{len(places) - len(shown)} outside", "tick", "end"))
     return _svg(220, 220, title, parts)
 
 

@@ -44,6 +44,8 @@ def train_one(
         "settings": plan.settings | settings,
         "codec": plan.codec,
         "codec_settings": plan.codec_settings,
+        "sampler": plan.sampler,
+        "sampler_settings": plan.sampler_settings,
     }
     run, _ = prepare(plan.family, data, limits, seed, **given)
     cost = estimate(run)

@@ -7,8 +7,8 @@ Noise of standard deviation sigma is added to a datum y, and a net learns to tak
 
 with c_skip = 1 / (sigma^2 + 1), c_out = sigma / sqrt(sigma^2 + 1), c_in = 1 / sqrt(sigma^2 + 1) and
 c_noise = ln(sigma) / 4 (their table 1; data are brought to unit scale, so sigma_data = 1). The loss lambda |D - y|^2
-with lambda = 1 / c_out^2 is then |F - (y - c_skip x) / c_out|^2, of unit size at every noise level; ln(sigma) is drawn from
-N(p_mean, p_std^2). A sampler walks sigma from `most` down to 0.
+with lambda = 1 / c_out^2 is then |F - (y - c_skip x) / c_out|^2, of unit size at every noise level; ln(sigma) is drawn
+from N(p_mean, p_std^2). A sampler walks sigma from `most` down to 0.
 
 The likelihood is bounded as in Kingma et al. 2021, "Variational diffusion models", eq. 14 and 15:
 

@@ -27,7 +27,7 @@ class Config:
     width: int = 32
     layers: int = 5
     reach: int = 1  # how far a kernel sees: kernels of 2 reach + 1
-    dropout: float = 0.0
+    dropout: float = 0.15  # of what a layer adds
     drop: float = 0.1  # share of training rows whose class is withheld
     optimiser: Optimiser = field(default_factory=lambda: Optimiser(batch=16))
 
@@ -103,4 +103,5 @@ class PixelCNN(Model, PredictsNext, HasLogProb, ScoresSymbols):
 
     @classmethod
     def tiny(cls, space: Space) -> Tiny:
-        return Tiny(Config(width=16, layers=3, optimiser=Optimiser(rate=3e-3, batch=64)), steps=300, bar=0.1, batch=64)
+        config = Config(width=16, layers=3, dropout=0.0, optimiser=Optimiser(rate=3e-3, batch=64))
+        return Tiny(config, steps=200, bar=0.02, batch=64)

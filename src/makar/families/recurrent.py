@@ -30,7 +30,7 @@ class Config:
     cell: Literal["lstm", "gru"] = "lstm"
     width: int | None = None
     depth: int | None = None
-    dropout: float = 0.0  # of the network's inputs and outputs
+    dropout: float | None = None  # of the network's inputs and outputs
     bins: int = 32  # most bins of a numeric column
     drop: float = 0.1  # share of training rows whose class is withheld
     optimiser: Optimiser | None = None
@@ -40,16 +40,17 @@ class Config:
 class _Size:
     width: int
     depth: int
+    dropout: float
     optimiser: Optimiser
 
 
 def _size(space: Space) -> _Size:
     """What suits a laptop."""
     if isinstance(space, Tokens) and space.length >= 128:
-        return _Size(320, 2, Optimiser(batch=4))
+        return _Size(320, 2, 0.0, Optimiser(batch=4))
     if isinstance(space, Columns):
-        return _Size(128, 1, Optimiser(batch=128))
-    return _Size(96, 1, Optimiser(batch=16))
+        return _Size(128, 1, 0.0, Optimiser(batch=128))
+    return _Size(96, 1, 0.2 if isinstance(space, Levels) else 0.0, Optimiser(batch=16))
 
 
 class Recurrent(NextSymbol):
@@ -62,12 +63,13 @@ class Recurrent(NextSymbol):
         super().__init__(space, condition, config, width, config.bins, config.drop)
         self.layers = Layers(width, config.depth or size.depth, config.cell)
         self.norm = RMSNorm(width)
+        self.dropout = size.dropout if config.dropout is None else config.dropout
 
     def trunk(self, h: Tensor, cache: State | None, noise: Noise | None) -> tuple[Tensor, State]:
-        h = dropped(h, self.config.dropout, noise)
+        h = dropped(h, self.dropout, noise)
         out, state = self.layers(h, cache)
         # What is known at this place reaches the output past the recurrence too.
-        return dropped(self.norm(h + out), self.config.dropout, noise), state
+        return dropped(self.norm(h + out), self.dropout, noise), state
 
     def learner(self) -> Learner:
         return self.descent(self.config.optimiser or _size(self.space).optimiser)
@@ -77,5 +79,5 @@ class Recurrent(NextSymbol):
 
     @classmethod
     def tiny(cls, space: Space) -> Tiny:
-        config = Config(width=64, depth=1, optimiser=Optimiser(rate=3e-3, batch=64))
-        return Tiny(config, steps=400, bar=0.1, batch=64)
+        config = Config(width=64, depth=1, dropout=0.0, optimiser=Optimiser(rate=3e-3, batch=64))
+        return Tiny(config, steps=250, bar=0.02, batch=64)

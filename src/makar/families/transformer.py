@@ -52,7 +52,7 @@ def _size(space: Space) -> _Size:
         return _Size(192, 5, 6, 0.0, Optimiser(batch=4))
     if isinstance(space, Columns):
         return _Size(96, 3, 4, 0.0, Optimiser(batch=128))
-    return _Size(64, 3, 4, 0.0, Optimiser(batch=16))
+    return _Size(64, 3, 4, 0.2 if isinstance(space, Levels) else 0.0, Optimiser(batch=16))
 
 
 class Transformer(NextSymbol):
@@ -78,5 +78,5 @@ class Transformer(NextSymbol):
 
     @classmethod
     def tiny(cls, space: Space) -> Tiny:
-        config = Config(width=48, depth=2, heads=4, optimiser=Optimiser(rate=3e-3, batch=64))
-        return Tiny(config, steps=400, bar=0.1, batch=64)
+        config = Config(width=48, depth=2, heads=4, dropout=0.0, optimiser=Optimiser(rate=3e-3, batch=64))
+        return Tiny(config, steps=200, bar=0.02, batch=64)

@@ -68,6 +68,7 @@ def _leave_with_parent() -> None:
 def measure(protocol: Protocol, family: str, seed: int) -> Cell:
     """The record of one family trained with one seed."""
     data = load(protocol)
+    warm_up()
     trained = fit(family, data, protocol.limits(), seed=seed)
     record = trained.record
     speed = measure_speed(trained, data)
@@ -112,6 +113,18 @@ def load(protocol: Protocol) -> Dataset:
     if data.manifest.digest != protocol.data.digest:
         raise MakarError(f"the data '{protocol.data.spec}' has changed since the comparison began; start another one")
     return data
+
+
+def warm_up() -> None:
+    """Make torch load what it loads at first use: an optimiser brings its compiler along, a second or more of CPU time.
+
+    It is the same for every family and no part of a training, but a short budget would be gone before the first step.
+    """
+    weight = torch.nn.Parameter(torch.zeros(2, 2))
+    optimiser = torch.optim.AdamW([weight], fused=True)
+    (weight @ weight).sum().backward()
+    optimiser.step()
+    torch.linalg.cholesky(torch.eye(2, dtype=torch.float64))
 
 
 def values(scores: Sequence[Score]) -> dict[str, Value]:

@@ -88,8 +88,11 @@ def draw(
 def default_sampler(
     trained: Trained, name: str | None = None, settings: dict[str, Any] | None = None
 ) -> Sampler | None:
-    """The sampler, with the codec's prompt where it has one."""
+    """The sampler asked for, or the one that the model was trained to be drawn from by; with the codec's prompt."""
     given = dict(settings or {})
+    recipe = trained.record.recipe
+    if name is None and "sampler" in recipe:
+        name, given = recipe["sampler"], recipe["sampler_settings"] | given
     prompt = trained.codec.prompt()
     if isinstance(trained.model, PredictsNext) and prompt:
         given.setdefault("prompt", tuple(prompt))

@@ -42,9 +42,7 @@ _ROLES: dict[str, tuple[str, ...]] = {
     "agreement": ("agreement",),
 }
 
-Verdict = Literal[
-    "good", "rough", "copies", "misses variety", "no better than trivial", "unstable", "failed", "unscored"
-]
+Verdict = Literal["good", "rough", "copies", "misses variety", "trivial", "unstable", "failed", "unscored"]
 
 
 class Stat(Record):
@@ -285,7 +283,7 @@ def _judge(
         sign = 1.0 if main.higher_is_better else -1.0
         if sign * (main.median - top) <= 0:
             why = f"its score {number(main.median)} is no better than the ceiling's {number(top)}"
-            against.append(("no better than trivial", why))
+            against.append(("trivial", why))
         elif sign * (main.worst - top) <= 0:
             why = f"its worst seed ({number(main.worst)}) is no better than the ceiling ({number(top)})"
             against.append(("unstable", why))

@@ -29,6 +29,7 @@ from makar.data import Dataset
 from makar.verbs.budget import Budget, Clock, Pace
 from makar.verbs.machine import describe
 from makar.verbs.monitor import Monitor
+from makar.verbs.sample import make_sampler
 from makar.verbs.trained import Record, Trained
 
 _HISTORY = 400  # points kept of a training curve
@@ -200,8 +201,13 @@ def prepare(
     codec: str | None = None,
     codec_settings: dict[str, Any] | None = None,
     plan: list[tuple[int, float]] | None = None,
+    sampler: str | None = None,
+    sampler_settings: dict[str, Any] | None = None,
 ) -> tuple[Run, Codec]:
-    """A run that has not begun: the codec fitted, the data encoded, the model made."""
+    """A run that has not begun: the codec fitted, the data encoded, the model made.
+
+    `sampler` is how the model is to be drawn from where nothing else is asked for; None leaves that to its family.
+    """
     if family not in registry.modules("families"):
         raise MakarError(f"there is no family '{family}'{did_you_mean(family, registry.modules('families'))}")
     codec_name, fitted = make_codec(data, codec, codec_settings)
@@ -217,6 +223,9 @@ def prepare(
         "codec_settings": config.to_plain(fitted.config), "data": data.manifest.digest, "seed": seed,
         "budget": limits.to_json(), "threads": torch.get_num_threads(),
     }  # fmt: skip
+    if sampler is not None:
+        make_sampler(model, sampler, sampler_settings)  # refused now and not after the training
+        recipe |= {"sampler": sampler, "sampler_settings": dict(sampler_settings or {})}
     return Run(model, x, labels, limits, seed, recipe, plan or []), fitted
 
 
@@ -234,7 +243,8 @@ def fit(
     """Train one model. Ctrl-C ends it early with what it has; so does a gradient that is not finite.
 
     `checkpoint` names a directory that is written every few seconds and from which a killed run goes on; `watch` is
-    called after every step. `options` go to `prepare`: codec, codec_settings, plan (to replay a recorded pace).
+    called after every step. `options` go to `prepare`: codec, codec_settings, sampler, sampler_settings, plan (to replay
+    a recorded pace).
     """
     run, codec = prepare(family, data, budget, seed, settings, **options)
     place = Path(checkpoint) if checkpoint is not None else None
