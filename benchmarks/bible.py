@@ -28,7 +28,7 @@ from typing import Any
 import torch
 
 from makar.core.files import write_text
-from makar.core.model import HasLogProb
+from makar.core.model import HasLogProb, Model
 from makar.data import load
 from makar.verbs.score import rolling_log_prob
 from makar.verbs.train import fit
@@ -77,16 +77,25 @@ def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         raise SystemExit(f"{args.family} has no likelihood")
     begun = time.process_time()
     codec, documents = trained.codec, data.held_out.things
-    with torch.no_grad():
-        likelihood = rolling_log_prob(trained.model, codec.encode(documents), args.seed)
-    bits = -(float(likelihood.nats.sum()) + codec.nats(documents)) / math.log(2.0) / codec.units(documents)
+    rows = codec.encode(documents)
+
+    def bits_per_byte(model: Model) -> tuple[float, str]:
+        with torch.no_grad():
+            likelihood = rolling_log_prob(model, rows, args.seed)
+        nats = float(likelihood.nats.sum()) + codec.nats(documents)
+        return -nats / math.log(2.0) / codec.units(documents), likelihood.kind
+
+    bits, kind = bits_per_byte(trained.model)
+    parts: list[Any] = list(trained.model.parts) if trained.family == "blend" else []
     return {
         "family": args.family,
         "settings": settings,
         "codec": args.codec,
         "budget": args.budget,
         "bits_per_byte": round(bits, 4),
-        "kind": likelihood.kind,
+        "kind": kind,
+        "parts": [round(bits_per_byte(part)[0], 4) for part in parts],
+        "steps": trained.record.steps,
         "bytes": codec.units(documents),
         "cpu_seconds_with_codec": round(cost, 1),
         "cpu_seconds_to_score": round(time.process_time() - begun, 1),

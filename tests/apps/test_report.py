@@ -201,6 +201,15 @@ def test_the_table_fits_a_hundred_columns_and_cuts_nothing() -> None:
     assert text.index("flow_matching") < text.index("kernel") < text.index("floor") < text.index("ceiling")
 
 
+def test_a_column_that_no_family_can_have_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    cells = [
+        c.model_copy(update={"scores": {n: v for n, v in c.scores.items() if n != made_up.NN}}) for c in made_up.cells()
+    ]
+    show(summarise(made_up.protocol(), cells))
+    head = capsys.readouterr().out.splitlines()[1].split()
+    assert head == ["family", "fd", "interval", "recall", "training", "1,000", "out", "verdict"]
+
+
 def test_copying_is_red_in_the_table() -> None:
     out = io.StringIO()
     show(

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import typer.main
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from makar.apps.cli import app
@@ -33,24 +31,21 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder to work in."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
-    with warnings.catch_warnings():
-        yield tmp_path
+    return tmp_path
 
 
 def parsed(words: list[str]) -> None:
     """Check a command's name, arguments and options without running it."""
-    root = typer.main.get_command(app)
-    with root.make_context("makar", words[1:], resilient_parsing=False) as context:
-        command, rest = root, words[1:]
-        while isinstance(command, click.Group):
-            _, found, rest = command.resolve_command(context, rest)
-            assert found is not None, f"there is no command in {words}"
-            command = found
-        command.make_context(words[1], rest, parent=context).close()
+    command: Any = typer.main.get_command(app)
+    rest = words[1:]
+    while isinstance(command, TyperGroup):
+        assert rest and rest[0] in command.commands, f"there is no command in {words}"
+        command, rest = command.commands[rest[0]], rest[1:]
+    command.make_context(words[1], rest).close()
 
 
 def run_shell(block: Block, page: Path, comparison: Path) -> None:

@@ -17,12 +17,14 @@ from makar.verbs.summary import FamilySummary, Stat, Summary
 from makar.verbs.words import duration, number, short
 
 WIDTH = 100
+_ROLES = {"recall": "recall", "nearest": "nn ratio"}
 _STYLES = {"good": "green", "copies": "bold red", "failed": "bold red"}
 
 
 def table(summary: Summary) -> RenderableType:
     """The table with the advice below it."""
-    head = short(summary.headline) if summary.headline else "score"
+    head = short(summary.headline).partition(" (")[0] if summary.headline else "score"
+    roles = [role for role in _ROLES if role in summary.roles]
     better = "higher" if summary.higher_is_better else "lower"
     grid = Table(
         title=Text(f"{summary.data}: {summary.budget} of training each"),
@@ -36,26 +38,29 @@ def table(summary: Summary) -> RenderableType:
     )
     grid.add_column("", justify="right")
     grid.add_column("family", overflow="ellipsis", no_wrap=True, max_width=18)
-    for name in (head, "interval", "recall", "nn ratio", "training", "1,000 out"):
+    for name in (head, "interval", *(_ROLES[role] for role in roles), "training", "1,000 out"):
         grid.add_column(name, justify="right", no_wrap=True)
     grid.add_column("verdict", no_wrap=True)
     best = _best(summary)
     for rank, f in enumerate(summary.families, 1):
-        grid.add_row(*_row(summary, f, rank, best), style="bold" if f.family == best.get("headline") else "")
+        grid.add_row(*_row(summary, f, rank, best, roles), style="bold" if f.family == best.get("headline") else "")
     if summary.floor or summary.ceiling:
         grid.add_section()
     for name, scores in (("floor", summary.floor), ("ceiling", summary.ceiling)):
         if scores:
-            recall, nearest = (_anchor(scores, summary.roles.get(role)) for role in ("recall", "nearest"))
+            shown = [_anchor(scores, summary.roles[role]) for role in roles]
             headline = _anchor(scores, summary.headline)
             what = "training set" if name == "floor" else "trivial"
-            grid.add_row("", name, headline, "", recall, nearest, "", "", what, style="dim")
+            grid.add_row("", name, headline, "", *shown, "", "", what, style="dim")
     return Group(grid, Text(), *(Text(sentence) for sentence in summary.advice))
 
 
 def show(summary: Summary, console: Console | None = None) -> None:
     """Print the table to the terminal."""
-    console = console or Console()
+    if console is None:
+        console = Console()
+        if not console.is_terminal:  # a file or a pipe has no width of its own
+            console = Console(width=WIDTH)
     console.print(table(summary), width=min(console.width, WIDTH))
 
 
@@ -79,20 +84,22 @@ def _score(summary: Summary, f: FamilySummary, role: str) -> Stat | None:
     return f.scores.get(summary.roles.get(role, ""))
 
 
-def _row(summary: Summary, f: FamilySummary, rank: int, best: dict[str, str]) -> list[Text]:
+def _row(summary: Summary, f: FamilySummary, rank: int, best: dict[str, str], roles: list[str]) -> list[Text]:
     def bold(column: str, text: str) -> Text:
         return Text(text, style="bold" if best.get(column) == f.family else "")
 
-    recall, nearest = _score(summary, f, "recall"), _score(summary, f, "nearest")
     main = f.headline
+    scores = {role: _score(summary, f, role) for role in roles}
+    shown = {role: bold(role, number(stat.median)) if stat else Text() for role, stat in scores.items()}
     copies = f.verdict == "copies"
+    if copies and "nearest" in shown:
+        shown["nearest"].stylize("bold red")
     return [
         Text(str(rank) if main else ""),
         Text(f.family, style="red" if copies else ""),
         bold("headline", number(main.median)) if main else Text(),
         Text(f"{number(main.low)}–{number(main.high)}", style="dim") if main else Text(),
-        bold("recall", number(recall.median)) if recall else Text(),
-        Text(number(nearest.median), style="bold red" if copies else "") if nearest else Text(),
+        *shown.values(),
         bold("training", number(f.cpu_seconds)) if f.cpu_seconds is not None else Text(),
         bold("sampling", number(f.sampling_cpu_seconds)) if f.sampling_cpu_seconds is not None else Text(),
         Text(f.verdict, style=_STYLES.get(f.verdict, "yellow")),

@@ -243,8 +243,8 @@ def fit(
     """Train one model. Ctrl-C ends it early with what it has; so does a gradient that is not finite.
 
     `checkpoint` names a directory that is written every few seconds and from which a killed run goes on; `watch` is
-    called after every step. `options` go to `prepare`: codec, codec_settings, sampler, sampler_settings, plan (to replay
-    a recorded pace).
+    called after every step. `options` go to `prepare`: codec, codec_settings, sampler, sampler_settings, plan (to
+    replay a recorded pace).
     """
     run, codec = prepare(family, data, budget, seed, settings, **options)
     place = Path(checkpoint) if checkpoint is not None else None
