@@ -1,6 +1,6 @@
 """Text of exactly known entropy: how near does a sequence model come to the bits that no model can beat?
 
-    python benchmarks/grammar.py [--grammars small,golden] [--families transformer,...] [--budget 45s] [--most CELLS]
+    python benchmarks/grammar.py [--grammars small,golden] [--families transformer,...] [--budget 15s] [--most CELLS]
 
 Documents of about ten thousand characters are drawn from `grammar:NAME`, a tenth of them held out; they are that long
 because the marker at each one's beginning costs bits too, 0.3 % here. Symbols are characters. The bits of the
@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--grammars", default="small,golden,even")
     parser.add_argument("--families", default="ngram,hmm,transformer,recurrent,independent")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--budget", default="45s")
+    parser.add_argument("--budget", default="15s")
     parser.add_argument("--most", type=int, help="make at most so many cells now")
     parser.add_argument("--out", type=Path, default=RESULTS / "grammar.json")
     args = parser.parse_args()

@@ -1,6 +1,6 @@
 """Densities on the plane that are known exactly: can a family's points be told from fresh points of the truth?
 
-    python benchmarks/toys.py [--toys moons,...] [--families nsf,...] [--seeds 1] [--budget 20s] [--most CELLS]
+    python benchmarks/toys.py [--toys moons,...] [--families nsf,...] [--seeds 1] [--budget 15s] [--most CELLS]
 
 Families or recipes train on 9,000 points. 1,000 made points meet 1,000 fresh ones of the true density (from a seed that
 training never saw) in two permutation tests with 999 shuffles: energy distance, and maximum mean discrepancy with a
@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--families", default=",".join(MUST))
     parser.add_argument("--adversaries", default=",".join(ADVERSARIES), help="trained with five seeds on ring8")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--budget", default="20s")
+    parser.add_argument("--budget", default="15s")
     parser.add_argument("--most", type=int, help="make at most so many cells now")
     parser.add_argument("--out", type=Path, default=RESULTS / "toys.json")
     args = parser.parse_args()

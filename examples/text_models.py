@@ -7,14 +7,14 @@ import os
 
 import makar
 
-BUDGET = os.environ.get("MAKAR_EXAMPLE_BUDGET", "18s")
+BUDGET = os.environ.get("MAKAR_EXAMPLE_BUDGET", "15s")
 
 
 def main() -> None:
     language = makar.data("grammar:small", n=300)
     assert language.entropy is not None
     print(f"entropy of the language: {language.entropy / math.log(2):.3f} bits a character")
-    for family, settings in (("ngram", {}), ("transformer", {"width": 64, "depth": 2})):
+    for family, settings in (("ngram", {}), ("transformer", {"width": 64, "depth": 2, "heads": 4})):
         model = makar.fit(family, language, budget=BUDGET, seed=0, settings=settings)
         bits = next(s for s in model.score(language, n=40) if s.name.startswith("bits/"))
         text = model.sample(1, seed=0)[0].content

@@ -83,7 +83,8 @@ def main() -> None:
                 print(f"step {step.step:5d}  loss {step.numbers['loss']:.4f}")
     points = np.stack(codec.decode(draw_rows(model, 0, range(1000))))
     radius = np.hypot(points[:, 0], points[:, 1])
-    print(f"1,000 points: mean radius {radius.mean():.2f} (the ring's is 2), within 0.6 of it {np.mean(abs(radius - 2) < 0.6):.0%}")
+    near = np.mean(abs(radius - 2) < 0.6)
+    print(f"1,000 points: mean radius {radius.mean():.2f} (the ring's is 2), within 0.6 of it {near:.0%}")
 
 
 if __name__ == "__main__":

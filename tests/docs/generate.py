@@ -1,10 +1,12 @@
 """The pages of the reference that are computed from the code: command line, families, parts.
 
-    python -m tests.docs.generate        writes them; the tests say when they are out of date
+python -m tests.docs.generate        writes them; the tests say when they are out of date
 """
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -62,9 +64,9 @@ def command_line() -> str:
         "",
         MARK,
         "",
-        "Every command takes `--json` for output that programs read, and `--help`. Exit codes: 0 success, 2 a mistake of",
-        "the user's (one sentence on the error stream), 1 a failure of makar, 130 stopped. `MAKAR_TRACEBACK=1` shows where",
-        "a failure came from.",
+        "Every command takes `--json` for output that programs read, and `--help`. Exit codes: 0 success, 2 a mistake",
+        "of the user's (one sentence on the error stream), 1 a failure of makar, 130 stopped. `MAKAR_TRACEBACK=1`",
+        "shows where a failure came from.",
         "",
         "What can stand for DATA: [Use your own data](../how-to/use-your-own-data.md); for a budget:",
         "[Choose a budget](../how-to/choose-a-budget.md).",
@@ -76,17 +78,17 @@ def command_line() -> str:
         out += head("option", "default", "meaning")
         for parameter in command.params:
             flags = parameter.name.upper() if isinstance(parameter, TyperArgument) and parameter.name else ""
-            out.append(row(f"`{flags or ', '.join(parameter.opts)}`", default(parameter), getattr(parameter, "help", "") or ""))
+            out.append(
+                row(f"`{flags or ', '.join(parameter.opts)}`", default(parameter), getattr(parameter, "help", "") or "")
+            )
     return "\n".join(out) + "\n"
 
 
 def summary(room: str, name: str) -> str:
     """The first sentence of a part's docstring, whole."""
-    import ast
-    import importlib.util
-
     spec = importlib.util.find_spec(registry.modules(room)[name])
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     with open(spec.origin, encoding="utf-8") as file:
         text = ast.get_docstring(ast.parse(file.read())) or ""
     return " ".join(text.partition("\n\n")[0].split())

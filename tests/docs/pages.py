@@ -3,9 +3,8 @@
 The pages state budgets that a reader would use. Here they are made tiny by these rules and no others:
 
     --budget ANYTHING, budget="…"      five steps
-    n=NUMBER, and -n of `makar score`  64 things
-    makar compare …                    one family, one seed, 64 things; made once, and every page is given a copy
-    makar train                        one thread
+    n=NUMBER, -n of score, stability   64 things
+    makar compare …                    two families, one seed, 64 things; made once, and every page is given a copy
 
 A block that is marked `text` is not run.
 """
@@ -70,7 +69,7 @@ def small(words: list[str]) -> list[str]:
     for i, word in enumerate(words[:-1]):
         if word == "--budget":
             words[i + 1] = BUDGET
-        elif word == "-n" and words[1] == "score":
+        elif word == "-n" and words[1] in ("score", "stability"):
             words[i + 1] = str(FEW)
     if words[:2] == ["makar", "score"] and "-n" not in words:
         words += ["-n", str(FEW)]

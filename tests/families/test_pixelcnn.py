@@ -22,6 +22,8 @@ def built(space: Levels, classes: int = 2, config: Config | None = None) -> Pixe
         torch.manual_seed(0)
         model = PixelCNN(space, Classes(classes) if classes else None, config or Config(width=8, layers=2, dropout=0.0))
         torch.nn.init.normal_(model.net.head.weight, std=0.5)
+        if model.net.expected is not None:
+            torch.nn.init.normal_(model.net.expected, std=0.5)
     return model.eval()
 
 

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -127,8 +127,8 @@ def test_a_sampler_that_does_not_fit_is_refused_before_training() -> None:
 
 def test_the_sampler_goes_with_the_model(tmp_path: Path) -> None:
     recipe = replace(named("edm", "tiny"), sampler_settings={"steps": 3})
-    settings, how = recipe.settings, {"sampler": recipe.sampler, "sampler_settings": recipe.sampler_settings}
-    trained = fit(recipe.family, digits(), "2 steps", settings=settings, **how)
+    how: dict[str, Any] = {"sampler": recipe.sampler, "sampler_settings": recipe.sampler_settings}
+    trained = fit(recipe.family, digits(), "2 steps", settings=recipe.settings, **how)
     loaded = bundle.load(bundle.save(trained, tmp_path / "model"))
     kept = default_sampler(loaded)
     assert kept is not None

@@ -100,3 +100,8 @@ def test_a_pace_survives_its_state() -> None:
         resumed.advance(FakeClock())
     assert resumed.progress == whole.progress
     assert resumed.step == whole.step
+
+
+def test_one_is_not_several() -> None:
+    assert Budget.parse("1s, 1 steps").words() == "1 CPU second, 1 step"
+    assert Budget.parse("2s, 30s wall").words() == "2 CPU seconds, 30 seconds"

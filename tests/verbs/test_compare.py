@@ -151,6 +151,19 @@ def test_anchors_that_failed_are_tried_again(tmp_path: Path, command: tuple[str,
     assert lines(command).count("a 0") == 1
 
 
+def test_what_failed_is_tried_again_only_when_asked(tmp_path: Path, command: tuple[str, ...]) -> None:
+    out = tmp_path / "out"
+    run(out, command, "a", "raises")
+    run(out, command, "a", "raises")
+    assert sorted(lines(command)) == ["a 0", "anchors 0", "raises 0"]
+    told = Told()
+    protocol = made_up.protocol(families=("a", "raises"), seeds=(0,))
+    carry_out(protocol, out, workers=1, command=command, retry=True, watch=told)
+    assert lines(command)[3:] == ["raises 0"]
+    assert told.begun == [(2, 1)]
+    assert [c.family for c in read_results(out, protocol) if c.kind == "cell"] == ["a", "raises"]
+
+
 def test_a_torn_last_line_is_made_again_and_no_other(tmp_path: Path, command: tuple[str, ...]) -> None:
     out = tmp_path / "out"
     run(out, command, "a")

@@ -129,6 +129,27 @@ def test_money_is_shown_only_at_a_stated_price() -> None:
     assert priced.cost_per_thousand == pytest.approx(0.006 * 0.0001)
 
 
+def test_speed_is_a_share_of_the_machines_peak_and_blank_for_what_counts() -> None:
+    cells = [
+        made_up.cell("gan", training_flops=63e9 * 20.0 * 0.25, joules=120.0),
+        made_up.cell("kernel", training_flops=None),
+    ]
+    summary = summarise(made_up.protocol(families=("gan", "kernel")), cells)
+    gan, kernel = summary.family("gan"), summary.family("kernel")
+    assert gan.gflops == pytest.approx(0.25 * 63.0)
+    assert gan.of_peak == pytest.approx(0.25)
+    assert gan.joules == 120.0
+    assert (kernel.gflops, kernel.of_peak, kernel.joules) == (None, None, None)
+
+
+def test_a_collapse_counts_though_recall_is_unknown() -> None:
+    event = {"step": 9, "kind": "collapse", "why": "all alike"}
+    scores = {made_up.FD: made_up.value(3.0)}
+    dead = [made_up.cell("gan", 0, scores=scores, events=(event,)), made_up.cell("gan", 1, events=(event,))]
+    found = summarise(made_up.protocol(families=("gan",)), [*dead, made_up.cell("gan", 2)]).family("gan")
+    assert found.stability.collapsed == pytest.approx(2 / 3)
+
+
 def test_a_score_that_is_not_finite_is_no_score() -> None:
     cells = [made_up.cell("gan", 0, scores={made_up.FD: Value(value=None, higher_is_better=False)})]
     summary = summarise(made_up.protocol(families=("gan",)), cells)

@@ -36,6 +36,7 @@ Label = Annotated[str | None, typer.Option("--label", help="Tables: the column t
 Licence = Annotated[str | None, typer.Option(help="SPDX licence of your data, such as CC-BY-4.0.")]
 HeldOut = Annotated[float | None, typer.Option(help="Share (or, from 1 up, number) of items to hold out.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out items that cannot be read, and say so.")]
+Drawn = Annotated[int | None, typer.Option("-n", help="Things drawn to be scored (1000; of text 100).", min=2)]
 Threads = Annotated[int | None, typer.Option(help="Threads for the arithmetic (default: all cores).", min=1)]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting of the family, such as --set latent=8.")]
 
@@ -83,10 +84,11 @@ def compare(
     seeds: Annotated[int, typer.Option(help="Trainings of each family.", min=1)] = 3,
     out: Out = Path("runs/comparison"),
     workers: Annotated[int, typer.Option(help="Cells at a time.", min=1)] = max(1, os.cpu_count() or 1),
-    n: Annotated[int, typer.Option("-n", help="Things each model makes to be scored.", min=2)] = 1000,
+    n: Drawn = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds after which a cell is given up.")] = None,
     price: Annotated[float | None, typer.Option(help="Money a CPU hour; without it no cost is shown.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, or 'local'.")] = None,
+    retry: Annotated[bool, typer.Option("--retry", help="Try again what failed in an earlier call.")] = False,
     size: Size = None,
     label: Label = None,
     licence: Licence = None,
@@ -98,7 +100,7 @@ def compare(
     from makar.apps.race import race
 
     options = data_options(size, label, licence, held_out, skip_bad)
-    race(data, families, budget, seeds, out, workers, n, options, timeout, price, cluster, as_json)
+    race(data, families, budget, seeds, out, workers, n, options, timeout, price, cluster, retry, as_json)
 
 
 @app.command()
@@ -151,7 +153,7 @@ def sample(
 def score(
     model: Annotated[Path, typer.Argument(help="A bundle.")],
     data: Annotated[str, typer.Argument(help="The data to score against.")],
-    n: Annotated[int, typer.Option("-n", help="Things to draw.", min=2)] = 1000,
+    n: Drawn = None,
     seed: Seed = 1,
     threads: Threads = None,
     size: Size = None,
@@ -166,6 +168,30 @@ def score(
 
     use_threads(threads)
     score_one(model, data, data_options(size, label, licence, held_out, skip_bad), n, seed, as_json)
+
+
+@app.command()
+def stability(
+    family: Annotated[str, typer.Argument(help="A family's name, or a recipe's TOML file.")],
+    data: Annotated[str, typer.Argument(help="digits, text:PATH, csv:PATH, folder:PATH, …")],
+    budget: Annotated[str, typer.Option(help="For each training: 5s (CPU), 500 steps, …")] = "5s",
+    seeds: Annotated[int, typer.Option(help="Trainings at each learning rate.", min=1)] = 3,
+    n: Drawn = None,
+    settings: Set = None,
+    threads: Threads = None,
+    size: Size = None,
+    label: Label = None,
+    licence: Licence = None,
+    held_out: HeldOut = None,
+    skip_bad: SkipBad = False,
+    as_json: Json = False,
+) -> None:
+    """Train at half, once and twice the learning rate with several seeds: how steady is it?"""
+    from makar.apps.workshop import show_stability
+
+    use_threads(threads)
+    options = data_options(size, label, licence, held_out, skip_bad)
+    show_stability(family, data, options, budget, seeds, n, settings_from(settings), as_json)
 
 
 @data_app.command("show")

@@ -34,11 +34,12 @@ def race(
     seeds: int,
     out: Path,
     workers: int,
-    n: int,
+    n: int | None,
     options: dict[str, Any],
     timeout: float | None,
     price: float | None,
     cluster: str | None,
+    retry: bool,
     as_json: bool,
 ) -> None:
     """Compare, then show: the page and the table are made from what is in `out`, also after a race that was stopped."""
@@ -54,6 +55,7 @@ def race(
         timeout=timeout,
         price=price,
         executor=_executor(cluster),
+        retry=retry,
         watch=Quiet() if as_json else table.watch(),
     )
     page = report.write_report(out)

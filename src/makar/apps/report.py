@@ -83,6 +83,7 @@ def render(protocol: Protocol, cells: Sequence[Cell]) -> str:
         shown=_columns(summary),
         anchors=_anchor_rows(summary),
         charts=_charts(summary),
+        measured=any(f.joules is not None for f in summary.families),
         cloud=lambda preview, title: charts.cloud(preview.points, box, title),
         names=names,
         glossary=[(name, explain(name)) for name in names],

@@ -1,6 +1,6 @@
 """A comparison on the terminal: how it goes while it runs, and the table at its end.
 
-The table fits 100 columns. Families stand in order of the headline score with floor and ceiling below; what is best is
+The table fits 110 columns. Families stand in order of the headline score with floor and ceiling below; what is best is
 bold, what copies is red, and what a family cannot have is blank.
 """
 
@@ -16,7 +16,7 @@ from makar.verbs.protocol import Cell, Protocol, Value
 from makar.verbs.summary import FamilySummary, Stat, Summary
 from makar.verbs.words import duration, number, short
 
-WIDTH = 100
+WIDTH = 110
 _ROLES = {"recall": "recall", "nearest": "nn ratio"}
 _STYLES = {"good": "green", "copies": "bold red", "failed": "bold red"}
 
@@ -98,7 +98,7 @@ def _row(summary: Summary, f: FamilySummary, rank: int, best: dict[str, str], ro
         Text(str(rank) if main else ""),
         Text(f.family, style="red" if copies else ""),
         bold("headline", number(main.median)) if main else Text(),
-        Text(f"{number(main.low)}–{number(main.high)}", style="dim") if main else Text(),
+        Text(f"{number(main.low)} to {number(main.high)}", style="dim") if main else Text(),
         *shown.values(),
         bold("training", number(f.cpu_seconds)) if f.cpu_seconds is not None else Text(),
         bold("sampling", number(f.sampling_cpu_seconds)) if f.sampling_cpu_seconds is not None else Text(),

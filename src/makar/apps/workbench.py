@@ -52,7 +52,7 @@ class Fitted:
         """n things; each is an artifact whose `.content` is an array, a string or a row."""
         return sampling.sample(self.trained, n, seed, label, sampler, settings)
 
-    def score(self, data: Dataset, n: int = 1000, seed: int = 1) -> list[Score]:
+    def score(self, data: Dataset, n: int | None = None, seed: int = 1) -> list[Score]:
         """Every metric that applies, with intervals."""
         return scoring.score(self.trained, data, n, seed)
 

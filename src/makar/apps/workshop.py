@@ -15,14 +15,12 @@ from makar.apps.progress import follow
 from makar.core.errors import MakarError
 from makar.core.score import Score
 from makar.data import load as load_data
-from makar.verbs import bundle, export, recipe
+from makar.verbs import bundle, export, recipe, stability
 from makar.verbs import sample as sampling
 from makar.verbs import score as scoring
 from makar.verbs.budget import Budget
 from makar.verbs.estimate import estimate
 from makar.verbs.train import fit, prepare
-
-_SCORED = 1000
 
 
 def train_one(
@@ -99,7 +97,7 @@ def sample_from(
     typer.echo(f"wrote {len(written)} files to {out}: {', '.join(p.name for p in written[:3])} … {written[-1].name}")
 
 
-def score_one(model: Path, spec: str, options: dict[str, Any], n: int, seed: int, as_json: bool) -> None:
+def score_one(model: Path, spec: str, options: dict[str, Any], n: int | None, seed: int, as_json: bool) -> None:
     """Scores of a bundle, beside the floor and the ceiling."""
     trained = bundle.load(model)
     data = load_data(spec, **options)
@@ -133,6 +131,29 @@ def _table(scores: list[Score], floor: list[Score], ceiling: list[Score]) -> Tab
     notes = dict.fromkeys(c for s in scores for c in s.caveats)
     table.caption = escape("\n".join(notes)) if notes else None
     return table
+
+
+def show_stability(
+    family: str,
+    spec: str,
+    options: dict[str, Any],
+    budget: str,
+    seeds: int,
+    n: int | None,
+    settings: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """How steady a family is over learning rates and seeds."""
+    plan = recipe.resolve(family)
+    given: dict[str, Any] = {
+        "codec": plan.codec,
+        "codec_settings": plan.codec_settings,
+        "sampler": plan.sampler,
+        "sampler_settings": plan.sampler_settings,
+    }
+    data = load_data(spec, **options)
+    found = stability.stability(plan.family, data, budget, seeds, n, plan.settings | settings, **given)
+    typer.echo(found.model_dump_json(indent=1) if as_json else found.words())
 
 
 def show_data(spec: str, options: dict[str, Any], sheet: Path | None, as_json: bool) -> None:

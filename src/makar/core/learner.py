@@ -34,6 +34,9 @@ class Learner(ABC):
     batch: int | None = None
     """Items a step, or None for the whole training set in its own order."""
 
+    settings: Optimiser | None = None
+    """How it descends, where it does so by one optimiser whose settings its family's `optimiser` are."""
+
     done: bool = False
     """True once further steps would change nothing (counting after its one pass, converged EM)."""
 
@@ -153,7 +156,7 @@ class Descent(Learner):
         self._look = look
         self._model = model
         self._loss = loss
-        self._settings = settings
+        self.settings: Optimiser = settings
         self._optimiser = adamw(model.parameters(), settings)
         self._average = Average(model, settings.average) if settings.average else None
 
@@ -162,14 +165,15 @@ class Descent(Learner):
             self._look(x)
 
     def step(self, batch: Batch, noise: Noise) -> dict[str, float]:
-        self._model.train()
+        if not self._model.training:  # to walk through all modules takes time
+            self._model.train()
         loss = self._loss(batch, noise).mean()
         value = loss.item()
         if not math.isfinite(value):
             raise NonFinite(f"the loss is {value}; the step was not taken; lower the learning rate or look at the data")
         loss.backward()
-        rate = self._settings.rate * annealed(batch.progress, self._settings.warmup)
-        norm = take_step(self._optimiser, rate, self._settings.clip)
+        rate = self.settings.rate * annealed(batch.progress, self.settings.warmup)
+        norm = take_step(self._optimiser, rate, self.settings.clip)
         if self._average is not None:
             self._average.update()
         return {"loss": value, "gradient_norm": norm}

@@ -162,6 +162,7 @@ class SerialDescent(Learner):
         self._length = length
         self._prepare = prepare
         self.batch = settings.batch
+        self.settings = settings
 
     def prepare(self, x: Tensor, condition: Tensor | None) -> None:
         self._prepare(x)

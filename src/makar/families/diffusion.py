@@ -19,6 +19,7 @@ The likelihood is bounded as in Kingma et al. 2021, "Variational diffusion model
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -50,6 +51,16 @@ class Config:
     steps: int = 25  # of inpainting
     passes: int = 4  # times that inpainting takes every step
     optimiser: Optimiser = field(default_factory=Optimiser)
+
+
+def _primes(count: int) -> Tensor:
+    """The first `count` primes, by the sieve of Eratosthenes; the n-th is below n (ln n + ln ln n) for n > 5."""
+    most = int(count * (math.log(count + 2) + math.log(math.log(count + 2) + 1.0))) + 12
+    sieve = torch.ones(most, dtype=torch.bool)
+    sieve[:2] = False
+    for n in range(2, math.isqrt(most) + 1):
+        sieve[n * n :: n] = False
+    return sieve.nonzero()[:count, 0]
 
 
 class Diffusion(Model, Denoises, HasLogProb, Completes):
@@ -122,13 +133,13 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
 
     @torch.no_grad()
     def log_prob(self, x: Tensor, noise: Noise, condition: Tensor | None = None) -> LogProb:
-        """Variational bound with `draws` stratified noise levels, nats an item; its expectation is a lower bound."""
+        """Variational bound at `draws` points of (ln sigma, noise), nats an item; its expectation is a lower bound."""
         y = self.units(self.scaled.relax(x))
         low, high = math.log(self.config.least), math.log(self.config.most)
         loss = torch.zeros(len(y), dtype=torch.float64, device=y.device)
-        for k in range(self.config.draws):
-            sigma = (low + (high - low) * (k + noise.uniform().double()) / self.config.draws).exp().float()
-            seen = y + self._spread(sigma) * noise.normal(*self.latent_shape)
+        for level, eps in self._points(noise):
+            sigma = (low + (high - low) * level).exp().float()
+            seen = y + self._spread(sigma) * eps
             error = (self.denoise(seen, sigma, condition).mean - y).flatten(1).double().square().sum(1)
             loss += (high - low) / self.config.draws * error / sigma.double().square()
         # q(x_most | y) = N(y, most^2) against the prior N(0, most^2 + 1)
@@ -137,6 +148,20 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
         prior = 0.5 * (ratio - 1.0 - math.log(ratio) + square).sum(1)
         noisy = y + self.config.least * noise.normal(*self.latent_shape)
         return LogProb((self._read(x, noisy) - prior - loss).float(), kind="lower")
+
+    def _points(self, noise: Noise) -> Iterator[tuple[Tensor, Tensor]]:
+        """Evenly spread points u_k in [0, 1) (B,), each with a normal e_k (B, *latent_shape), `draws` in all.
+
+        Point k is (k / K, k sqrt(2), k sqrt(3), k sqrt(5), ...) modulo 1 (Richtmyer's sequence), shifted by one uniform
+        vector a row (Cranley & Patterson 1976): every point is uniform, so that no expectation moves, and together
+        they vary far less than independent draws.
+        """
+        count, size = self.config.draws, math.prod(self.latent_shape)
+        first, shift = noise.uniform().double(), noise.uniform(size).double()
+        stride = _primes(size).to(shift.device).double().sqrt()
+        for k in range(count):
+            u = (shift + k * stride).frac().clamp(1e-9, 1 - 1e-9)
+            yield (k + first) / count, torch.special.ndtri(u).float().reshape(-1, *self.latent_shape)
 
     def _read(self, x: Tensor, noisy: Tensor) -> Tensor:
         """E log p(x | x_least), (B,): a normal density, its mean known, or a share among the levels, at one draw."""

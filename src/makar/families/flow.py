@@ -36,7 +36,7 @@ class Config:
     layers: int = 8
     width: int = 192
     depth: int = 2  # hidden layers of a conditioner
-    dropout: float = 0.0  # within conditioners
+    dropout: float = 0.2  # within conditioners
     temperature: float = 1.0  # of drawing only; below 1 it flatters pictures and distorts distributions
     draws: int = 4  # fillings of an item's cells that the likelihood is averaged over; 1 where nothing is filled
     drop: float = 0.1  # share of training rows whose class is withheld

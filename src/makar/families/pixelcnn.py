@@ -28,7 +28,7 @@ class Config:
     layers: int = 5
     reach: int = 1  # how far a kernel sees: kernels of 2 reach + 1
     dropout: float = 0.15  # of what a layer adds
-    drop: float = 0.1  # share of training rows whose class is withheld
+    drop: float = 0.05  # share of training rows whose class is withheld
     optimiser: Optimiser = field(default_factory=lambda: Optimiser(batch=16))
 
 

@@ -8,6 +8,8 @@ figure 1). So there are two stacks:
     horizontal   h(r, c) sees its row before c, through kernels of 1 x (reach + 1), and is fed from v(r, c)
 
 Each layer is gated, with the class y as a bias (their eq. 4):   tanh(W_f * x + V_f y) * sigmoid(W_g * x + V_g y).
+This bias is the same at all places. A second one, at the entrance, is free at each place (their section 2.3 conditions
+on places by a map of the class, eq. 5): it says which pixels a class is likely to ink before any of them is drawn.
 A kernel of type A, which leaves out the pixel itself, is here one of type B, which takes it in, after the picture has
 moved by one row (vertical) or one column (horizontal); this happens once, at the entrance.
 
@@ -99,6 +101,8 @@ class GatedPixelCNN(nn.Module):
         channels, rows, columns = shape
         self.enter = OrderedEmbedding(channels, levels, width)
         self.place = nn.Parameter(0.1 * torch.randn(2, rows, columns, width))
+        # What a class adds to a place (entry 0 is no class): a bias that is the same everywhere cannot say where.
+        self.expected = nn.Parameter(torch.zeros(classes + 1, *self.place.shape)) if classes else None
         self.layers = nn.ModuleList(GatedLayer(width, reach, classes) for _ in range(layers))
         # Entry (k, j, x): what value x of channel j tells channel k > j of the same pixel.
         self.earlier = nn.Embedding(channels * channels * levels, width) if channels > 1 else None
@@ -113,11 +117,18 @@ class GatedPixelCNN(nn.Module):
         out: Tensor = self.enter(x.flatten(2).transpose(1, 2)).unflatten(1, x.shape[2:])
         return out
 
+    def _places(self, labels: Tensor, rows: slice = slice(None)) -> Tensor:
+        """What the two stacks are told of where they are in some rows, and of what is drawn: (B, 2, rows, W, width)."""
+        if self.expected is None:
+            return self.place[None, :, rows]
+        return self.place[:, rows] + self.expected[:, :, rows][labels + 1]
+
     def features(self, x: Tensor, labels: Tensor, noise: Noise | None = None) -> Tensor:
         """x int64 (B, C, H, W) to (B, H, W, width), at each pixel a function of the pixels before it."""
         e = self._embedded(x)
-        v = F.pad(e, (0, 0, 0, 0, 1, 0))[:, :-1] + self.place[0]
-        h = F.pad(e, (0, 0, 1, 0))[:, :, :-1] + self.place[1]
+        place = self._places(labels)
+        v = F.pad(e, (0, 0, 0, 0, 1, 0))[:, :-1] + place[:, 0]
+        h = F.pad(e, (0, 0, 1, 0))[:, :, :-1] + place[:, 1]
         for layer in self._layers():
             v_bias, h_bias = layer.biases(labels, 2)
             a = layer.above(F.pad(v, (0, 0, 0, 0, layer.reach, 0)))
@@ -156,11 +167,12 @@ class GatedPixelCNN(nn.Module):
         if past.pixel != count - 1:
             raise ValueError(f"pixel {past.pixel + 1} comes next, not {count}")
         above, links, left = past.above, past.links, past.left
+        place = self._places(labels, slice(row, row + 1))[:, :, 0]
         if column == 0:
             before = self._embedded(pixels[:, :, count - columns :]) if row else nothing[:, None]
-            above, links = self._row(before[:, None] + self.place[0, row], above, labels)
+            above, links = self._row((before + place[:, 0])[:, None], above, labels)
             left = [nothing[:, None].expand(-1, layer.reach, -1) for layer in self._layers()]
-        h = (self._embedded(pixels[:, :, -1:])[:, 0] if column else nothing) + self.place[1, row, column]
+        h = (self._embedded(pixels[:, :, -1:])[:, 0] if column else nothing) + place[:, 1, column]
         remembered = []
         for layer, link, beside in zip(self._layers(), links, left, strict=True):
             window = torch.cat([beside, h[:, None]], 1)

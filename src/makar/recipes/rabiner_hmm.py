@@ -23,5 +23,5 @@ def rabiner_hmm(size: Size = "laptop") -> Recipe:
         settings=dict(_SIZES[size]),
         codec="symbols",
         paper="Rabiner 1989, A tutorial on hidden Markov models, Proceedings of the IEEE 77",
-        claim="no iteration lowers the likelihood; grammar:golden, which is such a model: within 1 % of its entropy",
+        claim="no iteration lowers the likelihood (with smoothing 0)",
     )

@@ -76,9 +76,9 @@ class Budget:
     def words(self) -> str:
         """The budget in words."""
         parts = [
-            self.cpu is not None and f"{self.cpu:g} CPU seconds",
-            self.wall is not None and f"{self.wall:g} seconds",
-            self.steps is not None and f"{self.steps} steps",
+            self.cpu is not None and _several(self.cpu, "CPU second"),
+            self.wall is not None and _several(self.wall, "second"),
+            self.steps is not None and _several(self.steps, "step"),
             self.flops is not None and f"{self.flops:.3g} FLOPs",
             self.money is not None and f"{self.money:g} money at {self.price:g} a CPU hour",
         ]
@@ -86,6 +86,10 @@ class Budget:
 
     def to_json(self) -> dict[str, Any]:
         return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+def _several(amount: float, unit: str) -> str:
+    return f"{amount:g} {unit}" if amount == 1 else f"{amount:g} {unit}s"
 
 
 class Clock:

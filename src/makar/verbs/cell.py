@@ -32,14 +32,13 @@ from makar.data import Dataset
 from makar.data import load as load_data
 from makar.verbs.protocol import ANCHORS, Cell, Preview, Protocol, Speed, Value
 from makar.verbs.sample import TILE, draw
-from makar.verbs.score import anchors, score
+from makar.verbs.score import anchors, score_drawn, wanted_labels, yardstick
 from makar.verbs.train import fit
 from makar.verbs.trained import Trained
 
 _HISTORY = 200  # points kept of a training curve
 _REQUESTS = 64  # single items asked for at most
 _PATIENCE = 3.0  # wall seconds for them
-_BATCH = 1024  # largest batch tried
 _COLUMNS, _ROWS = 10, 4  # of a grid of pictures
 
 
@@ -71,8 +70,14 @@ def measure(protocol: Protocol, family: str, seed: int) -> Cell:
     warm_up()
     trained = fit(family, data, protocol.limits(), seed=seed)
     record = trained.record
-    speed = measure_speed(trained, data)
-    scores = score(trained, data, n=protocol.n, seed=seed)
+    latencies = time_requests(trained, data)
+    stick = yardstick(data, trained.codec)
+    labels = wanted_labels(trained, stick, protocol.n)
+    start = time.process_time()
+    x = draw(trained, protocol.n, seed, labels)
+    speed = describe_speed(latencies, -(-protocol.n // TILE) * TILE, time.process_time() - start)
+    scores = score_drawn(trained, stick, x, labels, seed)
+    learnt = any(True for _ in trained.model.parameters())
     tensors = [*trained.model.parameters(), *trained.model.buffers()]
     return Cell(
         family=family,
@@ -83,11 +88,13 @@ def measure(protocol: Protocol, family: str, seed: int) -> Cell:
         parameters=trained.parameters,
         size_bytes=sum(t.numel() * t.element_size() for t in tensors),
         flops=trained.model.flops(),
+        training_flops=record.flops if learnt else None,
+        joules=record.joules,
         steps=record.steps,
         events=tuple(record.events[:50]),
         history=thin(record.history),
         speed=speed,
-        preview=preview(trained, data, seed),
+        preview=preview(trained, data, seed, x if labels is None else None),
     )
 
 
@@ -153,30 +160,27 @@ def thin(history: Sequence[dict[str, float]]) -> tuple[dict[str, float | None], 
     return tuple({key: float(f"{value:.6g}") for key, value in point.items()} for point in kept)
 
 
-def measure_speed(trained: Trained, data: Dataset) -> Speed:
-    """How fast a model that has not drawn yet makes single items and batches, on one thread."""
+def time_requests(trained: Trained, data: Dataset) -> list[float]:
+    """Wall seconds of single items asked for one after another; the first, of a cold model, stands apart."""
     latencies: list[float] = []
     end = math.inf
-    while len(latencies) < 4 or (len(latencies) <= _REQUESTS and time.perf_counter() < end):
+    while len(latencies) < 2 or (len(latencies) <= _REQUESTS and time.perf_counter() < end):
         start = time.perf_counter()
         draw(trained, 1, seed=len(latencies), labels=_labels(data, trained, 1))
         latencies.append(time.perf_counter() - start)
         end = min(end, start + _PATIENCE)
-    batch, seconds = TILE, 0.0
-    while True:
-        start = time.process_time()
-        draw(trained, batch, seed=1, labels=_labels(data, trained, batch))
-        seconds = time.process_time() - start
-        if seconds > 0.3 or batch >= _BATCH:
-            break
-        batch *= 2
+    return latencies
+
+
+def describe_speed(latencies: Sequence[float], batch: int, cpu_seconds: float) -> Speed:
+    """The record of a model's speed, from `time_requests` and from a batch (whole tiles) that took `cpu_seconds`."""
     requests = latencies[1:]
     return Speed(
         first_output_s=round(latencies[0], 6),
         requests=len(requests),
         latency_p50=round(statistics.median(requests), 6),
         latency_p90=bound(requests, 0.9),
-        per_cpu_second=float(f"{batch / max(seconds, 1e-6):.5g}"),
+        per_cpu_second=float(f"{batch / max(cpu_seconds, 1e-6):.5g}"),
         batch=batch,
     )
 
@@ -203,11 +207,14 @@ def _labels(data: Dataset, trained: Trained, n: int) -> Tensor | None:
     return torch.arange(n) % len(data.classes) if trained.model.classes else None
 
 
-def preview(trained: Trained, data: Dataset, seed: int) -> Preview:
-    """A few things that the model makes; for pictures also those of the training set that are nearest to them."""
+def preview(trained: Trained, data: Dataset, seed: int, drawn: Tensor | None = None) -> Preview:
+    """A few things that the model makes; for pictures also those of the training set that are nearest to them.
+
+    `drawn` are outputs of this seed without classes, where there are some already.
+    """
     n = _COLUMNS * _ROWS if data.modality == "pictures" else 400 if data.modality == "points" else 6
     labels = _labels(data, trained, n)
-    x = draw(trained, n, seed=seed, labels=labels)
+    x = draw(trained, n, seed=seed, labels=labels) if drawn is None or len(drawn) < n else drawn[:n]
     things = trained.codec.decode(x)
     if data.modality != "pictures":
         return _show(things, None, data)

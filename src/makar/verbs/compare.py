@@ -25,6 +25,7 @@ from makar.verbs._isolate import COMMAND, Task, run
 from makar.verbs.budget import Budget
 from makar.verbs.probe import probe
 from makar.verbs.protocol import ANCHORS, PROTOCOL, RESULTS, Cell, Data, Protocol, libraries, read_results
+from makar.verbs.score import enough
 from makar.verbs.summary import Summary, summarise
 
 SUMMARY = "summary.json"
@@ -70,20 +71,23 @@ def compare(
     out: Path | str = "comparison",
     *,
     workers: int = 2,
-    n: int = 1000,
+    n: int | None = None,
     options: dict[str, Any] | None = None,
     timeout: float | None = None,
     price: float | None = None,
     executor: Executor | None = None,
     watch: Watch | None = None,
+    retry: bool = False,
 ) -> Summary:
     """Compare `families` ("all", names, or names with commas) on the data that `spec` names; results go to `out`.
 
-    `timeout` is in wall seconds a cell; `price` is money per CPU hour, and without one no costs are shown.
+    `n` things of each model are scored, by default 1000 and of text 100. With `retry`, cells of an earlier call that
+    did not come to an end are tried again. `timeout` is in wall seconds a cell; `price` is money per CPU hour, and
+    without one no costs are shown.
     Raises MakarError for a family that does not fit, and where `out` holds a comparison under other conditions.
     """
     protocol = plan(spec, families, budget, seeds, n=n, options=options, timeout=timeout, price=price)
-    return carry_out(protocol, Path(out), workers=workers, executor=executor, watch=watch)
+    return carry_out(protocol, Path(out), workers=workers, executor=executor, watch=watch, retry=retry)
 
 
 def plan(
@@ -92,17 +96,18 @@ def plan(
     budget: str = "20s",
     seeds: int = 3,
     *,
-    n: int = 1000,
+    n: int | None = None,
     options: dict[str, Any] | None = None,
     timeout: float | None = None,
     price: float | None = None,
 ) -> Protocol:
     """The conditions of a comparison, and which cells it has. Loads the data and probes the machine."""
-    if seeds < 1 or n < 2:
-        raise MakarError(f"a comparison needs at least one seed and two generated items, not {seeds} and {n}")
     limit = Budget.parse(budget, price)
     given = dict(options or {})
     dataset = load_data(spec, **given)
+    n = enough(dataset.modality) if n is None else n
+    if seeds < 1 or n < 2:
+        raise MakarError(f"a comparison needs at least one seed and two generated items, not {seeds} and {n}")
     return Protocol(
         data=Data.of(spec, given, dataset.manifest),
         families=choose(families, dataset.modality),
@@ -142,13 +147,17 @@ def carry_out(
     executor: Executor | None = None,
     watch: Watch | None = None,
     command: tuple[str, ...] = COMMAND,
+    retry: bool = False,
 ) -> Summary:
-    """Make the cells that `out` does not have yet. Ctrl-C ends what is running and keeps what is finished."""
+    """Make the cells that `out` does not have yet, and with `retry` those that failed.
+
+    Ctrl-C ends what is running and keeps what is finished.
+    """
     watch = watch or Quiet()
     with _alone(out):
         protocol = _join(protocol, out)
         protocol.write(out)
-        done = {(cell.family, cell.seed) for cell in read_results(out, protocol)}
+        done = {(c.family, c.seed) for c in read_results(out, protocol) if c.status == "ok" or not retry}
         wanted = [(family, seed) for seed in protocol.seeds for family in protocol.families]
         left = [cell for cell in wanted if cell not in done]
         if ("floor", 0) not in done:

@@ -1,11 +1,13 @@
 """Monitors: what a training's numbers say about its health.
 
 A spike is a loss above the rolling median by more than six times the median absolute deviation (window 200,
-`evaluation.md` A.7). Non-finite losses and gradients are stopped by the learner before the step; they are noted here.
+`evaluation.md` A.7). Non-finite losses and gradients are stopped by the learner before the step; they are noted here, and
+so is a collapse (see `collapse`) after the last step.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from statistics import median
 from typing import Any
@@ -34,9 +36,10 @@ class Monitor:
             middle = median(self._losses)
             self._limit = middle + 6.0 * median(abs(x - middle) for x in self._losses)
 
-    def note(self, step: int, kind: str, why: str) -> None:
-        """Record an event."""
-        self.events.append({"step": step, "kind": kind, "why": why})
+    def note(self, step: int, kind: str, why: str, **numbers: float) -> None:
+        """Record an event, with those of the numbers it rests on that are finite."""
+        finite = {key: value for key, value in numbers.items() if math.isfinite(value)}
+        self.events.append({"step": step, "kind": kind, "why": why} | finite)
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs."""

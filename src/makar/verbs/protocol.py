@@ -138,8 +138,8 @@ class Speed(Record):
     requests: int  # single items asked for after that, one after another
     latency_p50: float  # wall seconds a single item, median
     latency_p90: float | None = None  # a bound that 90 % keep with 99 % confidence; None from too few requests
-    per_cpu_second: float  # items a CPU second, in the largest batches tried
-    batch: int  # items in such a batch
+    per_cpu_second: float  # items a CPU second in the batch that is scored
+    batch: int  # items in that batch, filled up to whole tiles
 
 
 class Preview(Record):
@@ -176,6 +176,8 @@ class Cell(Record):
     parameters: int | None = None
     size_bytes: int | None = None
     flops: float | None = None  # of one training item, forward and backward
+    training_flops: float | None = None  # of the whole training; None for a family that counts and has no gradient
+    joules: float | None = None  # of the whole processor during training; None where the system does not show it
     steps: int | None = None
     events: tuple[dict[str, Any], ...] = ()
     history: tuple[dict[str, float | None], ...] = ()

@@ -99,9 +99,7 @@ def default_sampler(
     return make_sampler(trained.model, name, given)
 
 
-def asked_labels(
-    trained: Trained, n: int, label: str | int | Sequence[int] | None, seed: int = 0
-) -> Tensor | None:
+def asked_labels(trained: Trained, n: int, label: str | int | Sequence[int] | None, seed: int = 0) -> Tensor | None:
     """Labels for n outputs: one class by name for all, or one for each; where none is asked for, drawn as in the data.
 
     Output i's class comes from a stream of its own, so it does not depend on n either.

@@ -25,6 +25,12 @@ from makar.verbs.train import make_codec
 from makar.verbs.trained import Trained
 
 _ROWS = 64  # held-out rows a likelihood is computed for at a time
+_MANY, _FEW = 1000, 100
+
+
+def enough(modality: str) -> int:
+    """How many things are drawn to be scored where no number is given: a text is long, so there are fewer of them."""
+    return _FEW if modality == "text" else _MANY
 
 
 @dataclass(frozen=True)
@@ -152,23 +158,39 @@ def score_tensor(
     return scores
 
 
-def score(trained: Trained, data: Dataset, n: int = 1000, seed: int = 1, stick: Yardstick | None = None) -> list[Score]:
-    """Draw n outputs, classes as in the training data, and compare them with the held-out data.
+def score(
+    trained: Trained, data: Dataset, n: int | None = None, seed: int = 1, stick: Yardstick | None = None
+) -> list[Score]:
+    """Draw n outputs (`enough` of them where n is None), classes as in the training data, and compare them.
 
     The yardstick's codec must be the model's own, since a likelihood is of the model's own symbols.
     """
     stick = stick or yardstick(data, trained.codec)
-    held = stick.reference.held_out
-    labels = balanced_labels(stick.reference.train.labels, n, trained.model.classes)
+    n = n or enough(data.modality)
+    labels = wanted_labels(trained, stick, n)
     x = draw(trained, n, seed, labels)
+    return score_drawn(trained, stick, x, labels, seed)
+
+
+def wanted_labels(trained: Trained, stick: Yardstick, n: int) -> Tensor | None:
+    """The classes of the n outputs that are scored; None for a model without classes."""
+    return balanced_labels(stick.reference.train.labels, n, trained.model.classes)
+
+
+def score_drawn(trained: Trained, stick: Yardstick, x: Tensor, labels: Tensor | None, seed: int) -> list[Score]:
+    """All scores of a model by outputs x that it has made and by the held-out items' likelihood."""
+    held = stick.reference.held_out
     likelihood = held_out_log_prob(trained.model, held.x, held.labels if trained.model.classes else None, seed)
     return score_tensor(stick, x, labels, likelihood, {"family": trained.family})
 
 
-def anchors(data: Dataset, n: int = 1000, seed: int = 1, stick: Yardstick | None = None) -> dict[str, list[Score]]:
+def anchors(
+    data: Dataset, n: int | None = None, seed: int = 1, stick: Yardstick | None = None
+) -> dict[str, list[Score]]:
     """The floor (training items themselves, in content order) and the ceiling (independent columns), at the same n."""
     from makar.verbs.train import fit
 
+    n = n or enough(data.modality)
     stick = stick or yardstick(data)
     train = stick.reference.train
     classes = len(data.classes) if train.labels is not None else 0

@@ -29,7 +29,7 @@ FIRED = "COPYING"
 
 CLOSED = 0.8  # share of the way from ceiling to floor
 
-_HEADLINES: dict[str, tuple[str, ...]] = {
+HEADLINES: dict[str, tuple[str, ...]] = {
     "pictures": ("fd[",),
     "text": ("bits/byte (exact)", "bits/byte"),
     "rows": ("energy[", "c2st-boosting"),
@@ -62,7 +62,7 @@ class Stability(Record):
 
     iqm: float | None = None  # interquartile mean of the headline score
     std: float | None = None  # of which there must be two seeds
-    collapsed: float | None = None  # share of seeds whose recall is below 0.2
+    collapsed: float | None = None  # share of seeds whose outputs are all alike, or whose recall is below 0.2
     diverged: float = 0.0  # share of seeds that were halted or have no finite headline score
 
 
@@ -86,6 +86,9 @@ class FamilySummary(Record):
     size_bytes: int | None = None
     steps: int | None = None
     flops: float | None = None  # of one item in one training step
+    gflops: float | None = None  # 1e9 operations a CPU second of training, counted by hand
+    of_peak: float | None = None  # that as a share of what matrix products reach on this machine
+    joules: float | None = None  # of a training, median
     spikes: int = 0  # loss spikes noted over all seeds
     halted: int = 0  # trainings that a loss or gradient brought to a halt by not being finite
     stability: Stability = Stability()
@@ -124,14 +127,14 @@ def summarise(protocol: Protocol, cells: Sequence[Cell]) -> Summary:
     made = [c for c in cells if c.kind == "cell"]
     anchors = {c.family: c.scores for c in cells if c.kind == "anchor"}
     floor, ceiling = anchors.get("floor", {}), anchors.get("ceiling", {})
-    headline = _pick(made, _HEADLINES.get(protocol.data.modality, ()))
+    headline = _pick(made, HEADLINES.get(protocol.data.modality, ()))
     roles = {role: name for role, starts in _ROLES.items() if (name := _pick(made, starts)) is not None}
     higher = any(c.scores[headline].higher_is_better for c in made if headline in c.scores) if headline else False
     families = []
     for name in protocol.families:
         own = [c for c in made if c.family == name]
         if own:
-            families.append(_family(name, own, headline, roles, floor, ceiling, protocol.price))
+            families.append(_family(name, own, headline, roles, floor, ceiling, protocol))
     families = _fronts(families, higher)
     families.sort(key=lambda f: _rank(f, higher))
     summary = Summary(
@@ -190,7 +193,7 @@ def _family(
     roles: dict[str, str],
     floor: dict[str, Value],
     ceiling: dict[str, Value],
-    price: float | None,
+    protocol: Protocol,
 ) -> FamilySummary:
     ok = [c for c in cells if c.status == "ok"]
     failures = tuple(f"seed {c.seed}: {c.status}: {c.reason}" for c in cells if c.status != "ok")
@@ -201,7 +204,9 @@ def _family(
     speeds = [c.speed for c in ok if c.speed is not None]
     cpu = _median([c.cpu_seconds for c in ok])
     thousand = _median([1000.0 / s.per_cpu_second for s in speeds])
-    hourly = None if price is None else price / 3600.0
+    hourly = None if protocol.price is None else protocol.price / 3600.0
+    gflops = _median([_gflops(c) for c in ok])
+    peak = protocol.machine.fp32_gflops
     return FamilySummary(
         family=name,
         verdict=verdict,
@@ -220,6 +225,9 @@ def _family(
         size_bytes=next((c.size_bytes for c in ok), None),
         steps=_whole([c.steps for c in ok]),
         flops=next((c.flops for c in ok), None),
+        gflops=gflops,
+        of_peak=None if gflops is None or not peak else gflops / peak,
+        joules=_median([c.joules for c in ok]),
         spikes=sum(e.get("kind") == "spike" for c in ok for e in c.events),
         halted=sum(map(_halted, ok)),
         spread=abs(main.high - main.low) / abs(main.median) if main and len(main.values) > 1 and main.median else None,
@@ -227,6 +235,14 @@ def _family(
         cost_training=None if hourly is None or cpu is None else cpu * hourly,
         cost_per_thousand=None if hourly is None or thousand is None else thousand * hourly,
     )
+
+
+def _gflops(cell: Cell) -> float | None:
+    return cell.training_flops / cell.cpu_seconds / 1e9 if cell.training_flops and cell.cpu_seconds else None
+
+
+def _collapsed(cell: Cell) -> bool:
+    return any(event.get("kind") == "collapse" for event in cell.events)
 
 
 def _halted(cell: Cell) -> bool:
@@ -239,7 +255,7 @@ def _stability(cells: Sequence[Cell], headline: str | None, recall: str | None) 
     if not results or headline is None:
         return Stability()
     gone = [_halted(c) or c.scores[headline].value is None for c in cells if headline in c.scores]
-    recalls = [v for c in cells if recall in c.scores and (v := c.scores[recall].value) is not None] if recall else []
+    recalls = [v for c in cells if (v := _recall(c, recall)) is not None]
     higher = next(bool(c.scores[headline].higher_is_better) for c in cells if headline in c.scores)
     seeds = over_seeds(results, gone, recalls, higher)
     return Stability(
@@ -248,6 +264,13 @@ def _stability(cells: Sequence[Cell], headline: str | None, recall: str | None) 
         collapsed=seeds.collapsed if recalls else None,
         diverged=seeds.diverged,
     )
+
+
+def _recall(cell: Cell, name: str | None) -> float | None:
+    """The recall of a cell, 0 where its outputs are all alike; None where neither is known."""
+    if _collapsed(cell):
+        return 0.0
+    return cell.scores[name].value if name is not None and name in cell.scores else None
 
 
 def _median(values: Sequence[float | None]) -> float | None:

@@ -27,6 +27,8 @@ from makar.core.noise import Noise, seed_from
 from makar.core.spaces import Classes, Space
 from makar.data import Dataset
 from makar.verbs.budget import Budget, Clock, Pace
+from makar.verbs.collapse import spread
+from makar.verbs.energy import Meter
 from makar.verbs.machine import describe
 from makar.verbs.monitor import Monitor
 from makar.verbs.sample import make_sampler
@@ -59,12 +61,14 @@ class Run:
     def __post_init__(self) -> None:
         if len(self.x) == 0:
             raise MakarError("there is nothing to train on: the training split is empty")
-        self.clock = Clock()
         self.learner = self.model.learner()
+        self.clock = Clock()  # after the learner: making torch's first optimiser imports for a second
         self.pace = Pace(self.budget, self.model.flops() * (self.learner.batch or len(self.x)), self.plan)
+        self.energy = Meter()
         self.history: list[dict[str, float]] = []
         self.monitor = Monitor()
         self.settled = False
+        self.resumed = False  # a run of several sessions has no figure of its energy
         self._order: tuple[int, Tensor] | None = None
 
     @property
@@ -123,6 +127,7 @@ class Run:
         self.pace.restore(saved["pace"])
         self.history, self.monitor = list(saved["history"]), Monitor.restored(saved["monitor"])
         self.clock = Clock(*saved["clock"])
+        self.resumed = True
 
 
 def training(run: Run) -> Iterator[Step]:
@@ -291,7 +296,10 @@ def resume(run: Run, place: Path) -> bool:
 
 
 def settle(run: Run, codec: Codec, data: Dataset) -> Trained:
-    """The model as it stands, its averaged weights in place, with the record of its run."""
+    """The model as it stands, its averaged weights in place, with the record of its run.
+
+    After the clock has been read, one tile is drawn to see whether the model has collapsed.
+    """
     run.settle()
     record = Record(
         recipe=run.recipe,
@@ -300,9 +308,13 @@ def settle(run: Run, codec: Codec, data: Dataset) -> Trained:
         cpu_seconds=run.clock.cpu,
         seconds=run.clock.wall,
         flops=run.model.flops() * (run.learner.batch or len(run.x)) * run.pace.step,
+        joules=None if run.resumed else run.energy.joules(),
         history=[{k: v for k, v in point.items() if math.isfinite(v)} for point in run.history],
         events=run.monitor.events,
         machine=describe(),
     )
     counts = () if run.labels is None else tuple(torch.bincount(run.labels, minlength=len(data.classes)).tolist())
-    return Trained(run.model, codec, record, data.manifest, data.levels, counts)
+    trained = Trained(run.model, codec, record, data.manifest, data.levels, counts)
+    if run.pace.step and (found := spread(trained, run.x, run.labels)).collapsed:
+        run.monitor.note(run.pace.step, "collapse", found.words(), made=found.made, data=found.data)
+    return trained

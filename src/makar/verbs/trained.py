@@ -23,6 +23,7 @@ class Record:
     cpu_seconds: float
     seconds: float
     flops: float
+    joules: float | None = None  # of the whole processor meanwhile; None where it is not shown
     history: list[dict[str, float]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     machine: dict[str, Any] = field(default_factory=dict)
