@@ -151,6 +151,24 @@ def test_cached_outputs_are_those_of_the_whole(pieces: list[int]) -> None:
     assert torch.allclose(torch.cat(parts, 1), whole, atol=1e-5)
 
 
+@torch.no_grad()
+def test_two_continuations_of_one_past_do_not_disturb_each_other() -> None:
+    net = decoder(2)
+    x, others = normal(2, 9, 24), normal(2, 4, 24).flip(0)
+    whole, _ = net(x)
+    _, past = net(x[:, :3])
+    _, past = net(x[:, 3:5], past)  # into a room of its own, with places free
+    parts = []
+    cache = past
+    for piece in x[:, 5:].split(1, 1):
+        out, cache = net(piece, cache)
+        parts.append(out)
+        net(others[:, :2], past)
+    assert past[0].length == 5
+    assert torch.allclose(torch.cat(parts, 1), whole[:, 5:], atol=1e-5)
+    assert torch.allclose(net(x[:, 5:], past)[0], whole[:, 5:], atol=1e-5)
+
+
 def test_dropout_uses_the_noise_alone_and_keeps_the_mean() -> None:
     x = torch.ones(4, 20_000)
     out = dropped(x, 0.25, Noise.step(0, 1, 4))

@@ -62,6 +62,19 @@ def test_verdicts_at_their_thresholds(given: dict[str, Any], verdict: str) -> No
     assert bool(found.reasons) == (verdict != "good")
 
 
+def test_without_a_floor_the_best_family_stands_for_it() -> None:
+    cells = [Cell(kind="anchor", family="ceiling", seed=0, scores={made_up.EXACT: made_up.value(4.2)})]
+    data = made_up.protocol().data.model_copy(update={"modality": "text"})
+    for family, bits in (("gan", 0.4), ("vae", 1.0), ("realnvp", 2.7)):
+        name = "bits/byte (exact)@168"
+        cells[0] = cells[0].model_copy(update={"scores": {name: made_up.value(4.2)}})
+        cells.append(made_up.cell(family, scores={name: made_up.value(bits)}))
+    families = ("gan", "vae", "realnvp")
+    summary = summarise(made_up.protocol(data=data, families=families), cells)
+    assert [f.verdict for f in summary.families] == ["good", "good", "rough"]  # 84 % and 39 % of the way
+    assert "39% of the way from ceiling to the best family (gan)" in summary.family("realnvp").reasons[0]
+
+
 def test_the_median_and_the_worst_seed_are_told_and_never_the_best_alone() -> None:
     found = one([0.5, 0.3, 0.9])
     assert found.headline is not None

@@ -31,6 +31,7 @@ from makar.metrics._neighbours import nearest
 
 NEARER = 0.8  # the check fires if the nn ratio's interval lies below; published good models lie at 0.85 and above
 COPIED = 1 / 3
+CROWDED = 0.5  # it fires, too, if fewer items are authentic than this share of what fresh items are
 CELLS = 5
 _LEAST = 20  # held-out and generated items a cell must have
 _RESAMPLES = 100
@@ -98,17 +99,17 @@ class Copying(Metric):
         copies, known = copied(d_made), copied(d_held)
         ratio = _ratio(where, first, fresh)
         share = wilson(float(copies.sum()), len(copies))
-        fired = _verdict(ratio, share[0], float(known.mean()))
+        real = authentic(first, _spacing(train, place[:, 0]))
+        base = authentic(fresh, _spacing(train, known_place[:, 0]))
+        low, high = wilson(float(real.sum()), len(real))
+        fired = _verdict(ratio, share[0], float(known.mean()), high, float(base.mean()))
         name = f"[{where}]@{len(made)}/{len(held)}"
         also = (f"held-out items: {known.mean():.3f}",)
         scores = [
             Score(ratio.name, ratio.value, ratio.low, ratio.high, ratio.n, None, fired),
             Score(f"copies{name}", float(copies.mean()), *share, len(made), False, fired + also),
         ]
-        real = authentic(first, _spacing(train, place[:, 0]))
-        base = authentic(fresh, _spacing(train, known_place[:, 0]))
         also = (f"held-out items: {base.mean():.3f}",)
-        low, high = wilson(float(real.sum()), len(real))
         scores.append(Score(f"authenticity{name}", float(real.mean()), low, high, len(made), None, fired + also))
         return scores + _cells(where, (train, made, held), first, fresh, fired)
 
@@ -126,12 +127,19 @@ def _ratio(where: str, made: Array, held: Array) -> Score:
     return Score(name, value, float(low), float(high), len(made), None)
 
 
-def _verdict(ratio: Score, copies: float, fresh: float) -> tuple[str, ...]:
-    """The caveat that says why the check has fired, or none."""
+def _verdict(ratio: Score, copies: float, fresh: float, authentic: float, base: float) -> tuple[str, ...]:
+    """The caveat that says why the check has fired, or none.
+
+    `copies` is the lower and `authentic` the upper end of the interval; `fresh` and `base` are the held-out items'.
+    """
     if ratio.high < NEARER:
         return (f"COPYING: items lie at {ratio.value:.2f} of a fresh item's distance from the training set",)
     if copies > 2 * fresh + 0.01:
         return (f"COPYING: at least {100 * copies:.1f} % of the items are copies of training items",)
+    if authentic < CROWDED * base:
+        return (
+            f"COPYING: at most {100 * authentic:.0f} % of the items are authentic, of fresh items {100 * base:.0f} %",
+        )
     return ratio.caveats
 
 

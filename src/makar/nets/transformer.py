@@ -14,6 +14,7 @@ A block is that of LLaMA (Touvron et al. 2023), applied before each residual add
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +26,46 @@ from makar.nets.mlp import linear_flops
 Turn = tuple[Tensor, Tensor]
 """Cosines and sines (T, head / 2) of the rotary angles of T positions."""
 
-KeyValues = list[tuple[Tensor, Tensor]]
-"""For every block, the keys and values (B, kv_heads, t, head) of the positions so far."""
+
+class Room:
+    """Keys and values (B, kv_heads, capacity, head), of which the first `filled` positions are taken."""
+
+    def __init__(self, keys: Tensor, values: Tensor, filled: int) -> None:
+        self.keys, self.values, self.filled = keys, values, filled
+
+
+@dataclass(frozen=True)
+class Past:
+    """Keys and values of the `length` positions so far: the first ones of a room that several pasts may share."""
+
+    room: Room
+    length: int
+
+    def extended(self, k: Tensor, v: Tensor) -> Past:
+        """This past with keys and values (B, kv_heads, n, head) behind it; this one stays as it is.
+
+        To copy the whole past for every symbol would take longer than all else, so they are written into the room
+        behind it where that is free. It is not where another continuation was there first, nor where gradients flow.
+        """
+        total, room = self.length + k.shape[2], self.room
+        if room.filled != self.length or total > room.keys.shape[2] or torch.is_grad_enabled():
+            spare = 0 if torch.is_grad_enabled() else total
+            room = Room(*(_joined(a[:, :, : self.length], b, spare) for a, b in ((room.keys, k), (room.values, v))), total)
+        else:
+            room.keys[:, :, self.length : total] = k
+            room.values[:, :, self.length : total] = v
+            room.filled = total
+        return Past(room, total)
+
+
+def _joined(a: Tensor, b: Tensor, spare: int) -> Tensor:
+    """a, b and `spare` free places along the positions."""
+    parts = [a, b, b.new_zeros(*b.shape[:2], spare, b.shape[3])] if spare else [a, b]
+    return torch.cat(parts, 2)
+
+
+KeyValues = list[Past]
+"""For every block, the keys and values of the positions so far."""
 
 
 def dropped(x: Tensor, rate: float, noise: Noise | None) -> Tensor:
@@ -89,8 +128,8 @@ class SelfAttention(nn.Module):
         self.leave = nn.Linear(width, width, bias=False)
 
     def forward(
-        self, x: Tensor, turn: Turn, past: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        self, x: Tensor, turn: Turn, past: Past | None = None
+    ) -> tuple[Tensor, Past]:
         """x (B, T, width) at the positions of `turn`, which follow those of `past`; returns the same shape and the past
         with these positions appended."""
         batch, count, width = x.shape
@@ -98,9 +137,8 @@ class SelfAttention(nn.Module):
         turned_both = turned(self.norm(joint[:, :, : -self.kv_heads]), turn).transpose(1, 2)
         q, k = turned_both.split([self.heads, self.kv_heads], 1)
         v = joint[:, :, -self.kv_heads :].transpose(1, 2)
-        if past is not None:
-            k, v = torch.cat([past[0], k], 2), torch.cat([past[1], v], 2)
-        present = (k, v)
+        present = Past(Room(k, v, count), count) if past is None else past.extended(k, v)
+        k, v = (z[:, :, : present.length] for z in (present.room.keys, present.room.values))
         if self.kv_heads < self.heads:
             k, v = (z.repeat_interleave(self.heads // self.kv_heads, 1) for z in (k, v))
         total = k.shape[2]
@@ -138,8 +176,8 @@ class Block(nn.Module):
         self.dropout = dropout
 
     def forward(
-        self, x: Tensor, turn: Turn, past: tuple[Tensor, Tensor] | None, noise: Noise | None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        self, x: Tensor, turn: Turn, past: Past | None, noise: Noise | None
+    ) -> tuple[Tensor, Past]:
         y, present = self.attention(self.attention_norm(x), turn, past)
         x = x + dropped(y, self.dropout, noise)
         return x + dropped(self.inner(self.inner_norm(x)), self.dropout, noise), present
@@ -166,7 +204,7 @@ class Decoder(nn.Module):
 
         Dropout is applied where `noise` is given, with its chance.
         """
-        begin = cache[0][0].shape[2] if cache else 0
+        begin = cache[0].length if cache else 0
         turn = self.rotary(begin, begin + x.shape[1])
         presents: KeyValues = []
         for i, block in enumerate(self.blocks):

@@ -1,8 +1,8 @@
 """Monitors: what a training's numbers say about its health.
 
 A spike is a loss above the rolling median by more than six times the median absolute deviation (window 200,
-`evaluation.md` A.7). Non-finite losses and gradients are stopped by the learner before the step; they are noted here, and
-so is a collapse (see `collapse`) after the last step.
+`evaluation.md` A.7). Non-finite losses and gradients are stopped by the learner before the step; they are noted here,
+and so is a collapse (see `collapse`) after the last step.
 """
 
 from __future__ import annotations

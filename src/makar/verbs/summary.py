@@ -135,6 +135,8 @@ def summarise(protocol: Protocol, cells: Sequence[Cell]) -> Summary:
         own = [c for c in made if c.family == name]
         if own:
             families.append(_family(name, own, headline, roles, floor, ceiling, protocol))
+    if headline is not None and _anchor(floor, headline) is None:
+        families = [_beside_the_best(f, families, _anchor(ceiling, headline), higher) for f in families]
     families = _fronts(families, higher)
     families.sort(key=lambda f: _rank(f, higher))
     summary = Summary(
@@ -327,6 +329,22 @@ def _judge(
     if against:
         return against[0][0], tuple(reason for _, reason in against)
     return ("good", ()) if main is not None else ("unscored", (f"it has no {headline}",))
+
+
+def _beside_the_best(
+    f: FamilySummary, families: Sequence[FamilySummary], top: float | None, higher: bool
+) -> FamilySummary:
+    """Where the data have no floor (nothing says how few bits a text takes), the best family stands for it."""
+    able = [g for g in families if g.headline is not None and g.verdict != "copies"]
+    if top is None or f.headline is None or f.verdict != "good" or not able:
+        return f
+    best = min(able, key=lambda g: _loss(g, higher))
+    assert best.headline is not None, "only families with a headline score were asked"
+    closed = (top - f.headline.median) / (top - best.headline.median)
+    if closed >= CLOSED:
+        return f
+    why = f"it goes {closed:.0%} of the way from ceiling to the best family ({best.family}), less than {CLOSED:.0%}"
+    return f.model_copy(update={"verdict": "rough", "reasons": (why,)})
 
 
 def _anchor(scores: dict[str, Value], name: str | None) -> float | None:
