@@ -95,14 +95,14 @@ def test_density_integrates_to_one(name: str) -> None:
     x, _ = problems.draw(problems.RING, 2048, seed=1)
     model = train(name, problems.RING, x, 60)
     assert isinstance(model, HasLogProb)
-    side = torch.linspace(-4, 4, 161)
-    grid = torch.cartesian_prod(side, side)
     with torch.no_grad():
-        result = model.log_prob(grid, Noise.rows(0, range(len(grid))))
-    mass = float(result.nats.double().exp().sum()) * (8 / 160) ** 2
-    if result.kind == "exact":
+        kind = model.log_prob(x[:2], Noise.rows(0, [0, 1])).kind
+    cells, repeats = (160, 1) if kind == "exact" else (60, 2)  # a bound costs more, and is averaged in nats
+    side = torch.linspace(-4, 4, cells + 1)
+    mass = total(model, torch.cartesian_prod(side, side), repeats)[0] * (8 / cells) ** 2
+    if kind == "exact":
         assert mass == pytest.approx(1.0, abs=0.02)
-    elif result.kind == "lower":
+    elif kind == "lower":
         assert 0.0 < mass <= 1.05
     else:
         assert mass == pytest.approx(1.0, abs=0.1)

@@ -337,3 +337,17 @@ def test_a_task_needs_no_shared_folder_for_its_protocol(tmp_path: Path, command:
     text = made_up.protocol().model_dump_json()
     made = _isolate.run(_isolate.Task(text, "a", 3, 30.0, str(tmp_path / "nowhere" / "stop"), command))
     assert [(c.family, c.seed, c.protocol) for c in made] == [("a", 3, made_up.protocol().digest)]
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_is_an_executor_like_any_other(tmp_path: Path) -> None:
+    """The real thing: a local cluster, real cells. In a process of its own, since dask leaves loops and threads."""
+    pytest.importorskip("distributed")
+    words = ["compare", "toy:ring8", "--families", "gaussian,kernel", "--budget", "2s", "--seeds", "1"]
+    place = ["--cluster", "local", "--out", str(tmp_path / "out")]
+    code = "import sys; from makar.apps.cli import main; sys.argv[0] = 'makar'; main()"
+    done = subprocess.run([sys.executable, "-c", code, *words, *place], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    protocol = Protocol.read(tmp_path / "out" / "protocol.json")
+    cells = {cell.family: cell.status for cell in read_results(tmp_path / "out", protocol)}
+    assert cells == {"floor": "ok", "ceiling": "ok", "gaussian": "ok", "kernel": "ok"}

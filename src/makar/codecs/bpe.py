@@ -57,7 +57,7 @@ class BPE(Codec):
 
     @property
     def space(self) -> Tokens:
-        return Tokens(self._begin + 1, self.config.length)
+        return Tokens(self._begin + 1, self.config.length, self._begin)
 
     def fit(self, things: Sequence[str]) -> Self:
         library = self._library

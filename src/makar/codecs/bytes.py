@@ -35,7 +35,7 @@ class Bytes(Codec):
 
     @property
     def space(self) -> Tokens:
-        return Tokens(BEGIN + 1, self.config.length)
+        return Tokens(BEGIN + 1, self.config.length, BEGIN)
 
     def fit(self, things: Sequence[str]) -> Self:
         return self

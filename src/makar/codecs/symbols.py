@@ -60,7 +60,7 @@ class Symbols(Codec):
 
     @property
     def space(self) -> Tokens:
-        return Tokens(self._marker + 1, self._length)
+        return Tokens(self._marker + 1, self._length, self._marker)
 
     def fit(self, things: Sequence[str]) -> Self:
         self._alphabet = np.unique(_code_points("".join(things)))

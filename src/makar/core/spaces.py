@@ -3,7 +3,8 @@
 A codec turns things into a tensor in a space, and a model is written for a space and never for a modality.
 In every space the first axis of a tensor, B, counts items.
 
-    Tokens(vocab, length)    int64 (B, T), T <= length, symbols 0..vocab-1; -1 marks what lies past an item's end
+    Tokens(vocab, length)    int64 (B, T), T <= length, symbols 0..vocab-1; -1 marks what lies past an item's end;
+                             `start`, where there is one, begins a document and depends on nothing before it
     Reals(shape)             float32 (B, *shape)
     Levels(shape, levels)    int64 (B, *shape), ordered values 0..levels-1: the pixels of a picture
     Columns(columns)         float32 (B, D): a numeric column in standard units, a categorical one as its code
@@ -28,10 +29,14 @@ def _integers_within(x: Tensor, low: int, high: int) -> bool:
 
 @dataclass(frozen=True)
 class Tokens:
-    """Sequences of at most `length` symbols from 0..vocab-1; -1 pads what lies past the end."""
+    """Sequences of at most `length` symbols from 0..vocab-1; -1 pads what lies past the end.
+
+    Rows may be cut from a stream of documents; each of those begins with `start`.
+    """
 
     vocab: int
     length: int
+    start: int | None = None
 
     def holds(self, x: Tensor) -> bool:
         """Whether `x` is a batch of this space."""

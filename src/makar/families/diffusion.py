@@ -195,4 +195,4 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
     @classmethod
     def tiny(cls, space: Space) -> Tiny:
         optimiser = Optimiser(rate=4e-3, average=0.99)
-        return Tiny(Config(width=64, depth=2, net="mlp", draws=256, optimiser=optimiser), steps=600, bar=0.1)
+        return Tiny(Config(width=64, depth=2, net="mlp", optimiser=optimiser), steps=300, bar=0.03)

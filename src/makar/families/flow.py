@@ -138,5 +138,5 @@ class Flow(Model, Draws, HasLogProb, Encodes):
     @classmethod
     def tiny(cls, space: Space) -> Tiny:
         optimiser = Optimiser(rate=4e-3, average=0.99)
-        config = Config(coupling="spline", layers=4, width=48, optimiser=optimiser)
-        return Tiny(config, steps=600, bar=0.1)
+        config = Config(coupling="spline", layers=4, width=48, dropout=0.0, optimiser=optimiser)
+        return Tiny(config, steps=200, bar=0.04)

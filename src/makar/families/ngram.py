@@ -8,7 +8,8 @@ the next lower order, whose context h' is h without its first symbol:
 down to p = 1 / V. D takes one value each for counts 1, 2 and >= 3, estimated from how many n-grams occur once, twice,
 three and four times (their eq. 17). At the highest order c is the number of occurrences; below, it is the number of
 different symbols seen before hw (Kneser & Ney 1995): "Francisco" is frequent but follows few words. Every row begins
-with a marker that is never predicted, and n-grams that begin with it, having nothing before them, keep their counts.
+with a marker that is never predicted. What follows it, or the symbol that starts a document within a row, has nothing
+before it: contexts do not reach beyond, and n-grams that begin with either keep their counts.
 
 All orders form one trie. The node of an n-gram is its place among the sorted keys of its order, and its key is
 (node of its first n - 1 symbols) * (V + 1) + last symbol: exact, no hashing. The roots are the empty contexts. Where
@@ -70,6 +71,7 @@ class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
         if config.order < 1:
             raise MakarError(f"ngram: order is {config.order}; it must be at least 1, which looks at no symbol before")
         self.vocab = space.vocab if isinstance(space, Tokens) else space.levels
+        self.start = space.start if isinstance(space, Tokens) else None
         self.places = 1 + space.dimensions if isinstance(space, Levels) else 1  # roots of a class
         self.orders = nn.ModuleList(Order() for _ in range(config.order))
 
@@ -116,7 +118,12 @@ class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
 
     def _advance(self, nodes: Tensor, symbols: Tensor, roots: Tensor) -> Tensor:
         """Nodes after one more symbol, with the empty context of what follows it."""
-        return torch.stack([roots, *(self._find(k, nodes[:, k - 1], symbols) for k in range(1, self.config.order))], 1)
+        found = [self._find(k, nodes[:, k - 1], symbols) for k in range(1, self.config.order)]
+        return torch.stack([roots, *found[:1], *(self._begun(node, symbols) for node in found[1:])], 1)
+
+    def _begun(self, nodes: Tensor, symbols: Tensor) -> Tensor:
+        """Contexts of two and more symbols, but for those that end with a document's start and so reach beyond it."""
+        return nodes if self.start is None else torch.where(symbols == self.start, -1, nodes)
 
     def _predict(self, nodes: Tensor) -> Tensor:
         """Probabilities of the next symbol, float64 (B, V), in the contexts `nodes` (B, n)."""
@@ -144,6 +151,7 @@ class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
             contexts = nodes if k == 1 else _shifted(nodes)
             nodes = self._find(k, contexts, rows)
             p = _pick(self._order(k).rest, contexts, 1.0) * p + _pick(self._order(k).share, nodes, 0.0)
+            nodes = nodes if k == 1 else self._begun(nodes, rows)
         return torch.where(rows >= 0, p.log(), 0.0)[:, 1:]
 
     def _everywhere(self, labels: Tensor, rows: Tensor) -> Tensor:
@@ -162,11 +170,12 @@ class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
         rows = torch.cat([rows, rows[of_class]])
         labels = torch.cat([labels, torch.full_like(labels[of_class], self.classes)])
         roots = self._everywhere(labels, rows)
-        grams = _distinct(rows.cpu().numpy(), roots.cpu().numpy(), self.config.order, self.vocab)
+        grams = _distinct(rows.cpu().numpy(), roots.cpu().numpy(), self.config.order, self.vocab, self.start)
         contexts = (self.classes + 1) * self.places
         for k, gram in enumerate(grams, 1):
             above = grams[k].suffixes if k < len(grams) else None
-            share, rest = _smooth(gram, _adjusted(gram, above), contexts, self.vocab + 1)
+            kept = gram.marked if k > 1 else False  # a beginning alone is a symbol like any other
+            share, rest = _smooth(gram, _adjusted(gram, above, kept), contexts, self.vocab + 1)
             order = self._order(k)
             order.keys = torch.from_numpy(gram.keys).to(x.device)
             order.share = torch.from_numpy(share.astype(np.float32)).to(x.device)
@@ -215,7 +224,7 @@ class Counting(Learner):
 @dataclass(frozen=True)
 class _Grams:
     """The distinct n-grams of one order: sorted keys, occurrences, the node of each without its first symbol (in the
-    order below), and whether it begins with the marker."""
+    order below), and whether it begins with the marker or a document's start."""
 
     keys: np.ndarray
     counts: np.ndarray
@@ -240,35 +249,40 @@ def _pick(table: Tensor, nodes: Tensor, missing: float) -> Tensor:
     return torch.where(nodes >= 0, table[nodes.clamp(min=0)].double(), missing)
 
 
-def _distinct(rows: np.ndarray, roots: np.ndarray, order: int, marker: int) -> list[_Grams]:
+def _distinct(rows: np.ndarray, roots: np.ndarray, order: int, marker: int, start: int | None) -> list[_Grams]:
     """The n-grams of every order up to `order` in `rows` (B, 1 + T), whose first column is the marker.
 
-    `roots` (B, 1 + T) has the empty context at every place.
+    `roots` (B, 1 + T) has the empty context at every place; `start` is the symbol that begins a document.
     """
+    begins = rows == (marker if start is None else start)
     radix = marker + 1
     nodes = roots  # of the (k-1)-gram that ends at each position
     grams: list[_Grams] = []
     for k in range(1, order + 1):
-        parents = nodes if k == 1 else np.pad(nodes[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
+        reaching = np.where(begins, -1, nodes) if k > 2 else nodes  # a context does not reach beyond a beginning
+        parents = nodes if k == 1 else np.pad(reaching[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
         here = (parents >= 0) & (rows >= 0)
         keys, inverse, counts = np.unique(parents[here] * radix + rows[here], return_inverse=True, return_counts=True)
         suffixes = np.zeros(len(keys), dtype=np.int64)
         suffixes[inverse] = nodes[here]  # every occurrence has the same one
-        marked = keys % radix == marker if k == 1 else grams[-1].marked[keys // radix]
+        if k == 1:
+            marked = np.isin(keys % radix, [marker] if start is None else [marker, start])
+        else:
+            marked = grams[-1].marked[keys // radix]
         grams.append(_Grams(keys, counts, suffixes, marked))
         nodes = np.full(rows.shape, -1, dtype=np.int64)
         nodes[here] = inverse
     return grams
 
 
-def _adjusted(gram: _Grams, above: np.ndarray | None) -> np.ndarray:
-    """Kneser & Ney's counts: occurrences at the highest order or after the marker, else distinct symbols before it.
+def _adjusted(gram: _Grams, above: np.ndarray | None, kept: np.ndarray | bool) -> np.ndarray:
+    """Kneser & Ney's counts: occurrences at the highest order or after a beginning, else distinct symbols before it.
 
-    `above` has the suffix of every n-gram of the next higher order.
+    `above` has the suffix of every n-gram of the next higher order; `kept` says which begin with a beginning.
     """
     if above is None:
         return gram.counts
-    return np.where(gram.marked, gram.counts, np.bincount(above, minlength=len(gram.keys)))
+    return np.where(kept, gram.counts, np.bincount(above, minlength=len(gram.keys)))
 
 
 def _discounts(counts: np.ndarray) -> np.ndarray:

@@ -50,7 +50,8 @@ class Past:
         total, room = self.length + k.shape[2], self.room
         if room.filled != self.length or total > room.keys.shape[2] or torch.is_grad_enabled():
             spare = 0 if torch.is_grad_enabled() else total
-            room = Room(*(_joined(a[:, :, : self.length], b, spare) for a, b in ((room.keys, k), (room.values, v))), total)
+            keys, values = room.keys[:, :, : self.length], room.values[:, :, : self.length]
+            room = Room(_joined(keys, k, spare), _joined(values, v, spare), total)
         else:
             room.keys[:, :, self.length : total] = k
             room.values[:, :, self.length : total] = v
@@ -127,9 +128,7 @@ class SelfAttention(nn.Module):
         self.norm = RMSNorm(heads + kv_heads, self.head)
         self.leave = nn.Linear(width, width, bias=False)
 
-    def forward(
-        self, x: Tensor, turn: Turn, past: Past | None = None
-    ) -> tuple[Tensor, Past]:
+    def forward(self, x: Tensor, turn: Turn, past: Past | None = None) -> tuple[Tensor, Past]:
         """x (B, T, width) at the positions of `turn`, which follow those of `past`; returns the same shape and the past
         with these positions appended."""
         batch, count, width = x.shape
@@ -175,9 +174,7 @@ class Block(nn.Module):
         self.inner = SwiGLU(width, 32 * math.ceil(width * 8 / 3 / 32))
         self.dropout = dropout
 
-    def forward(
-        self, x: Tensor, turn: Turn, past: Past | None, noise: Noise | None
-    ) -> tuple[Tensor, Past]:
+    def forward(self, x: Tensor, turn: Turn, past: Past | None, noise: Noise | None) -> tuple[Tensor, Past]:
         y, present = self.attention(self.attention_norm(x), turn, past)
         x = x + dropped(y, self.dropout, noise)
         return x + dropped(self.inner(self.inner_norm(x)), self.dropout, noise), present
