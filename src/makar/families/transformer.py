@@ -49,7 +49,7 @@ class _Size:
 def _size(space: Space) -> _Size:
     """What suits a laptop; measured on digits (64 places) and on 256-symbol windows of the King James Bible."""
     if isinstance(space, Tokens) and space.length >= 128:
-        return _Size(192, 5, 6, 0.0, Optimiser(batch=4))
+        return _Size(192, 5, 3, 0.0, Optimiser(batch=4, average=0.99))
     if isinstance(space, Columns):
         return _Size(96, 3, 4, 0.0, Optimiser(batch=128))
     return _Size(64, 3, 4, 0.2 if isinstance(space, Levels) else 0.0, Optimiser(batch=16))

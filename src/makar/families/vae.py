@@ -16,7 +16,7 @@ no class in particular is a question the model has heard.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import torch
@@ -43,7 +43,12 @@ class Config:
     weights: int = 64  # draws K of the importance-weighted bound
     output: Literal["draw", "centre"] = "draw"  # what `draw` returns: a draw of p(x | z), or its centre
     drop: float = 0.1  # share of training rows whose class is withheld
-    optimiser: Optimiser = field(default_factory=Optimiser)
+    optimiser: Optimiser | None = None  # None: strong weight decay for pictures, of which there are few, else little
+
+
+def default_optimiser(space: Space) -> Optimiser:
+    """Pictures are many numbers an item and few items: decay 0.5 made samples and bounds better on 1,297 digits."""
+    return Optimiser(decay=0.5) if isinstance(space, Levels) else Optimiser()
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,7 @@ class VAE(Model, Draws, Encodes, HasLogProb):
         return beta * q.kl() - self.likelihood.log_prob(self.decoder(z, labels), batch.x)
 
     def learner(self) -> Learner:
-        return Descent(self, self.loss, self.config.optimiser)
+        return Descent(self, self.loss, self.config.optimiser or default_optimiser(self.space))
 
     @torch.no_grad()
     def draw(self, noise: Noise, condition: Tensor | None = None) -> Tensor:

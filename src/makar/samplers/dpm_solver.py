@@ -27,7 +27,7 @@ from makar.samplers._ode import Flow, walk
 
 @dataclass(frozen=True)
 class Config:
-    steps: int = 8  # evaluations of the model
+    steps: int = 20  # evaluations of the model
     guidance: float = 1.0  # strength of classifier-free guidance; 1 is the plain conditional model
 
 
