@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from makar.apps.cli import app
 from makar.core import registry
-from makar.data import sources
+from makar.data import available
 from tests.docs.pages import ROOT
 
 AREAS = {
@@ -93,4 +93,4 @@ def test_the_command_exists(row: list[str]) -> None:
         assert words[1] in registry.modules("families")
     for word in rest:
         source, colon, _ = word.partition(":")
-        assert not colon or source in sources(), f"{row[5]}: there is no source {source}"
+        assert not colon or source in available(), f"{row[5]}: there is no source {source}"

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from makar.core.errors import MakarError
 from makar.core.noise import Noise
 from makar.nets.transformer import Block, Decoder, RMSNorm, Rotary, SelfAttention, SwiGLU, dropped, turned
 
@@ -198,7 +199,7 @@ def test_flops_are_those_torch_counts() -> None:
 
 def test_refuses_heads_that_do_not_fit() -> None:
     for width, heads, kv_heads in ((24, 5, 5), (24, 4, 3), (20, 4, 4)):
-        with pytest.raises(ValueError, match="heads"):
+        with pytest.raises(MakarError, match="heads"):
             SelfAttention(width, heads, kv_heads)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from makar.core.errors import MakarError
 from makar.nets.unet import Attention, Flat, UNet, backbone, backbone_flops
 
 
@@ -101,5 +102,5 @@ def test_the_backbone_fits_the_shape() -> None:
         assert isinstance(backbone((3, 32, 32), 0, "mlp", 64, 2), Flat)
         assert isinstance(backbone((500,), 0, "auto", 64, 2), Flat)
         assert backbone_flops(backbone((4,), 0, "auto", 8, 1), (4,)) > 0
-        with pytest.raises(ValueError, match="U-Net is for pictures"):
+        with pytest.raises(MakarError, match="U-Net is for pictures"):
             backbone((500,), 0, "unet", 64, 2)

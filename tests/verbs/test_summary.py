@@ -104,9 +104,9 @@ def test_families_are_ranked_and_copiers_do_not_stand_on_the_front() -> None:
     assert medians == sorted(medians)
     kernel = summary.family("kernel")
     assert kernel.verdict == "copies"
-    assert not kernel.front_sampling
-    assert not kernel.front_training
-    assert summary.family("gan").front_sampling  # nothing honest is cheaper
+    assert not kernel.pareto_sampling
+    assert not kernel.pareto_training
+    assert summary.family("gan").pareto_sampling  # nothing honest is cheaper
     assert summary.headline == made_up.FD
     assert summary.roles["nearest"] == made_up.NN
     assert set(summary.likelihoods) == {made_up.EXACT, made_up.BOUND}

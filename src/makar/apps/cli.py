@@ -214,9 +214,9 @@ def data_show(
 @data_app.command("sources")
 def data_sources(as_json: Json = False) -> None:
     """What data can be opened."""
-    from makar.data import sources
+    from makar.data import available
 
-    _list(sources(), as_json)
+    _list(available(), as_json)
 
 
 def _list(parts: dict[str, str], as_json: bool) -> None:

@@ -198,12 +198,12 @@ def _charts(summary: Summary) -> dict[str, Markup]:
         return found
     quality = Axis(f"{short(summary.headline)}, {'higher' if summary.higher_is_better else 'lower'} is better")
     levels = charts.within(_levels(summary), [v for f in ranked if f.headline for v in f.headline.values])
-    training = _against(ranked, lambda f: f.cpu_seconds, lambda f: f.front_training, "CPU s of training")
+    training = _against(ranked, lambda f: f.cpu_seconds, lambda f: f.pareto_training, "CPU s of training")
     if training:
         found["training"] = charts.scatter(
             training, Axis("CPU seconds of training"), quality, "Quality against training cost", levels, front=True
         )
-    sampling = _against(ranked, lambda f: f.sampling_cpu_seconds, lambda f: f.front_sampling, "CPU s a thousand")
+    sampling = _against(ranked, lambda f: f.sampling_cpu_seconds, lambda f: f.pareto_sampling, "CPU s a thousand")
     if sampling:
         axis = Axis("CPU seconds for a thousand outputs", log=True)
         found["sampling"] = charts.scatter(sampling, axis, quality, "Quality against sampling cost", levels, front=True)

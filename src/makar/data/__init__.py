@@ -4,10 +4,10 @@ import sys
 import types
 from typing import Any
 
-from makar.data.catalogue import load, sources
+from makar.data.catalogue import available, load
 from makar.data.dataset import Dataset, Manifest, Split
 
-__all__ = ["Dataset", "Manifest", "Split", "load", "sources"]
+__all__ = ["Dataset", "Manifest", "Split", "available", "load"]
 
 
 class _Callable(types.ModuleType):

@@ -34,7 +34,7 @@ class Common:
 
 
 @cache
-def sources() -> dict[str, str]:
+def available() -> dict[str, str]:
     """Every source and the first line of its docstring, read without importing it."""
     files = sorted(p for p in _FOLDER.glob("*.py") if not p.stem.startswith("_"))
     return {p.stem: (ast.get_docstring(ast.parse(p.read_text("utf-8"))) or "").partition("\n")[0] for p in files}
@@ -56,14 +56,14 @@ def load(spec: str, **options: Any) -> Dataset:
 
 def _parsed(spec: str) -> tuple[str, str]:
     source, colon, argument = spec.partition(":")
-    if source in sources():
+    if source in available():
         return source, argument
     path = Path(spec).expanduser()
     if path.exists():
         return _kind_of(path), spec
     if not colon and (path.suffix or path.parent != Path(".")):
         raise MakarError(f"there is no file or folder '{spec}'")
-    raise MakarError(f"there is no data source '{source}'{did_you_mean(source, sources())}")
+    raise MakarError(f"there is no data source '{source}'{did_you_mean(source, available())}")
 
 
 def _kind_of(path: Path) -> str:

@@ -39,14 +39,14 @@ def by_content(hashes: Sequence[str], held_out: float) -> tuple[list[int], list[
     """
     count = len(hashes)
     order = sorted(range(count), key=lambda i: (hashes[i], i))
+    places = [i for i in range(1, count) if hashes[order[i - 1]] != hashes[order[i]]]
+    if not places:
+        raise MakarError(f"all {count} items are identical, so none can be held out; more data is needed")
     wanted = round(held_out * count) if held_out < 1 else int(held_out)
     if held_out <= 0 or wanted >= count:
         raise MakarError(
             f"held_out is {held_out:g}, but it must leave items on both sides of {count}; give a share such as 0.2"
         )
-    places = [i for i in range(1, count) if hashes[order[i - 1]] != hashes[order[i]]]
-    if not places:
-        raise MakarError(f"all {count} items are identical, so none can be held out; more data is needed")
     cut = min(places, key=lambda place: abs(place - wanted))
     return order[cut:], order[:cut]
 

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from makar.core.errors import MakarError
 from makar.core.noise import Noise
 from makar.nets.mlp import linear_flops
 
@@ -119,7 +120,7 @@ class SelfAttention(nn.Module):
     def __init__(self, width: int, heads: int, kv_heads: int) -> None:
         super().__init__()
         if width % heads or heads % kv_heads or (width // heads) % 2:
-            raise ValueError(
+            raise MakarError(
                 f"a width of {width} must be heads x an even number, and heads a multiple of kv_heads; "
                 f"given {heads} heads and {kv_heads} kv_heads"
             )

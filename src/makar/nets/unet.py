@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from makar.core.errors import MakarError
 from makar.nets.mlp import ClassEmbedding, Frequencies, ModulatedMLP, linear_flops, zeroed
 
 _GROUP = 8  # channels normalised together
@@ -169,7 +170,7 @@ def backbone(
     """
     picture = len(shape) == 3
     if kind == "unet" and not picture:
-        raise ValueError(f"a U-Net is for pictures (C, H, W), not for shape {shape}; choose net='mlp'")
+        raise MakarError(f"a U-Net is for pictures (C, H, W), not for shape {shape}; choose net='mlp'")
     if kind == "unet" or (kind == "auto" and picture and shape[1] * shape[2] > 256):
         return UNet(shape[0], classes, max(_GROUP, width // 4 // _GROUP * _GROUP))
     return Flat(shape, classes, width, depth)

@@ -93,8 +93,8 @@ class FamilySummary(Record):
     halted: int = 0  # trainings that a loss or gradient brought to a halt by not being finite
     stability: Stability = Stability()
     spread: float | None = None  # (worst - best seed) / median of the headline score
-    front_training: bool = False  # no other family is better for less training
-    front_sampling: bool = False  # no other family is better for less sampling
+    pareto_training: bool = False  # no other family is better for less training
+    pareto_sampling: bool = False  # no other family is better for less sampling
     cost_training: float | None = None  # money, at the stated price
     cost_per_thousand: float | None = None  # money for a thousand items, at the stated price
 
@@ -363,7 +363,7 @@ def _fronts(families: Sequence[FamilySummary], higher: bool) -> list[FamilySumma
     training = pareto([(f.family, f.cpu_seconds, _loss(f, higher)) for f in able])
     sampling = pareto([(f.family, f.sampling_cpu_seconds, _loss(f, higher)) for f in able])
     return [
-        f.model_copy(update={"front_training": f.family in training, "front_sampling": f.family in sampling})
+        f.model_copy(update={"pareto_training": f.family in training, "pareto_sampling": f.family in sampling})
         for f in families
     ]
 
