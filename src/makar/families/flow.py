@@ -32,11 +32,11 @@ from makar.nets.standardise import Standardise
 
 @dataclass(frozen=True)
 class Config:
-    coupling: Literal["affine", "spline"] = "affine"
+    coupling: Literal["affine", "spline"] | None = None  # None: affine for pictures, else spline
     layers: int = 8
     width: int = 192
     depth: int = 2  # hidden layers of a conditioner
-    dropout: float = 0.2  # within conditioners
+    dropout: float | None = None  # within conditioners; None: 0.2 for pictures, of which there are few, else 0
     temperature: float = 1.0  # of drawing only; below 1 it flatters pictures and distorts distributions
     draws: int = 4  # fillings of an item's cells that the likelihood is averaged over; 1 where nothing is filled
     drop: float = 0.1  # share of training rows whose class is withheld
@@ -72,10 +72,13 @@ class Flow(Model, Draws, HasLogProb, Encodes):
         self.chain = Chain(self._layers())
 
     def _layers(self) -> Iterator[Invertible]:
-        kind = AffineCoupling if self.config.coupling == "affine" else SplineCoupling
+        picture = isinstance(self.space, Levels)
+        coupling = self.config.coupling or ("affine" if picture else "spline")
+        dropout = self.config.dropout if self.config.dropout is not None else 0.2 if picture else 0.0
+        kind = AffineCoupling if coupling == "affine" else SplineCoupling
         for _ in range(self.config.layers):
             yield Mixing(self.size)
-            yield kind(self.size, self.classes, self.config.width, self.config.depth, self.config.dropout)
+            yield kind(self.size, self.classes, self.config.width, self.config.depth, dropout)
 
     def learner(self) -> Learner:
         return Descent(self, self.loss, self.config.optimiser, self._look)
