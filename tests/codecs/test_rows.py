@@ -91,7 +91,8 @@ def test_encoding_is_a_function_of_the_row_alone() -> None:
         st.fixed_dictionaries(
             {
                 "i": st.one_of(st.none(), st.integers(-100_000, 100_000)),
-                "f": st.integers(-10_000, 10_000).map(lambda n: n / 16),
+                # six digits: a seventh is beyond float32 where a table's last step spans the whole range
+                "f": st.integers(-10_000, 10_000).map(lambda n: n / 4),
                 "t": st.one_of(st.none(), st.text(max_size=3)),
                 "d": st.one_of(st.none(), st.dates(datetime.date(1000, 1, 1)).map(datetime.date.isoformat)),
                 "n": st.just(None),
