@@ -91,7 +91,7 @@ def measure(name: str, pairs: int) -> Cell:
     theirs, _ = prepare(family, data, f"{many} steps", 0, settings)
     assert theirs.labels is not None, "digits have classes"
     theirs.learner.prepare(theirs.x, theirs.labels)  # what both must know of the data before the first step
-    by_hand = bare(theirs.model, theirs.x, theirs.labels, many, theirs.model.config.optimiser)
+    by_hand = bare(theirs.model, theirs.x, theirs.labels, many, theirs.learner.settings)
     makar = training(ours)
     with deterministic():
         block(makar, 20)
