@@ -1,6 +1,6 @@
 """Golden vectors for the metrics, made by others' implementations on fixed random features and rows.
 
-    $(../shared/tools/peers prdc torchmetrics sdmetrics) benchmarks/golden_metrics.py
+    PEERS/bin/python benchmarks/golden_metrics.py        (an environment with prdc, torchmetrics and sdmetrics)
 
 Writes tests/golden/metrics.json. It runs in the peers' environment and imports nothing of makar; what has no package
 that installs without torchvision (torch-fidelity's `<=` balls) is typed anew from its definition.
