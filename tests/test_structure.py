@@ -106,7 +106,8 @@ def test_every_part_is_one_class_in_one_file() -> None:
 
     for room in ("families", "codecs", "samplers", "metrics"):
         for name in registry.modules(room):
-            registry.load(room, name)  # raises unless exactly one is defined
+            part = registry.load(room, name)  # raises unless exactly one is defined
+            assert part.__module__ == registry.modules(room)[name]
 
 
 def test_rooms_of_parts_have_no_hand_kept_list() -> None:

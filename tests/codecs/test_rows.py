@@ -115,6 +115,16 @@ def test_any_table_comes_back(rows: list[dict[str, Any]]) -> None:
     assert math.isfinite(codec.nats(rows))
 
 
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.integers(-10_000, 10_000).map(lambda n: n / 16), min_size=2, max_size=20))
+def test_beyond_six_digits_what_is_lost_is_the_last_one(values: list[float]) -> None:
+    rows: list[dict[str, Any]] = [{"f": value, "t": str(i % 2)} for i, value in enumerate(values)]
+    codec = Rows(Config()).fit(rows)
+    back = [row["f"] for row in codec.decode(codec.encode(rows))]
+    worst = max(abs(a - b) for a, b in zip(values, back, strict=True))
+    assert worst <= 1e-6 * max(max(values) - min(values), 1.0)
+
+
 def standard_normal(z: np.ndarray) -> np.ndarray:
     log_p: np.ndarray = -0.5 * z**2 - 0.5 * math.log(2 * math.pi)
     return log_p
