@@ -73,10 +73,12 @@ class Noise(ABC):
         """Int64 (B, *shape), uniform on 0..high-1."""
         return (self.uniform(*shape).double() * high).long().clamp_(max=high - 1)
 
-    def choice(self, logits: Tensor) -> Tensor:
+    def choice(self, logits: Tensor, given: Tensor | None = None) -> Tensor:
         """One index for every distribution along the last axis of `logits` (B, ..., K), unnormalised log-probabilities.
 
-        By inversion, one uniform for each: index = #{k : cdf(k) <= u}. Returns int64 (B, ...).
+        By inversion, one uniform for each: index = #{k : cdf(k) <= u}. Returns int64 (B, ...). `given`, int64 (B, t),
+        are the symbols drawn before it, where there are such: plain chance does not look at them, keyed chance (a
+        watermark) does.
         """
         cdf = torch.softmax(logits.double(), -1).cumsum(-1)
         u = self.uniform(*logits.shape[1:-1]).double().unsqueeze(-1) * cdf[..., -1:]

@@ -1,8 +1,8 @@
 """The registry is the file system: `families/vae.py` is the family "vae".
 
 Names and first lines are read without importing anything; a part is imported when it is asked for. Third parties add
-parts through entry points in the groups `makar.families`, `makar.codecs`, `makar.samplers`, `makar.metrics` and
-`makar.recipes`, whose values name a module.
+parts through entry points in the groups `makar.families`, `makar.codecs`, `makar.samplers`, `makar.metrics`,
+`makar.watermarks` and `makar.recipes`, whose values name a module.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from makar.core.errors import MakarError, did_you_mean
 
-ROOMS = ("families", "codecs", "samplers", "metrics", "recipes")
+ROOMS = ("families", "codecs", "samplers", "metrics", "watermarks", "recipes")
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -62,6 +62,13 @@ def _base(room: str) -> type[Any]:
     from makar.core.model import Model
     from makar.core.sampler import Sampler
     from makar.core.score import Metric
+    from makar.core.watermark import Watermark
 
-    bases: dict[str, type[Any]] = {"families": Model, "codecs": Codec, "samplers": Sampler, "metrics": Metric}
+    bases: dict[str, type[Any]] = {
+        "families": Model,
+        "codecs": Codec,
+        "samplers": Sampler,
+        "metrics": Metric,
+        "watermarks": Watermark,
+    }
     return bases[room]

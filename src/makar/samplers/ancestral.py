@@ -89,4 +89,4 @@ class Ancestral(Sampler):
             logits = penalised(logits, symbols, config.repetition_penalty)
         if config.temperature == 0.0:
             return logits.argmax(1)
-        return noise.choice(truncated(logits / config.temperature, config.top_k, config.top_p))
+        return noise.choice(truncated(logits / config.temperature, config.top_k, config.top_p), symbols)

@@ -1,0 +1,1 @@
+"""What was made from what, under which licence, and who says so."""

@@ -1,0 +1,84 @@
+"""Receipts: for each output file, what it is, what made it, and under which terms it may be used.
+
+A receipt travels inside the file's credential (or beside the file, where nothing is signed). Its digest is entered in
+the ledger. It holds no prompt unless the policy says so: only the prompt's digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from makar.core.errors import MakarError
+
+LABEL = "org.makar.receipt"
+"""The name of the assertion that holds a receipt within a credential."""
+
+
+class Mark(BaseModel):
+    """The watermark: its name where there is one, and why not where there is none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str | None
+    why: str = ""
+    key: str = ""  # fingerprint of the key, which tells nothing of the key
+
+
+class Nearness(BaseModel):
+    """How near the output is to the nearest training item, on a stated scale."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    item: str  # sha256 of the training item, as in the manifest
+    distance: float
+    threshold: float  # below which the output counts as a copy
+    measure: str  # name of the distance
+    attribution: str = ""  # whom to credit, where the output is nearer than the threshold
+
+
+class Receipt(BaseModel):
+    """What one output file is and where it comes from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    version: Literal[1] = 1
+    kind: str  # modality
+    media_type: str
+    content: str  # sha256 of the file's bytes before a credential was put in
+    outputs: list[str]  # ids of the artifacts in it: one, or for a table every row's
+    recipe: dict[str, Any]  # sampler, settings, seed, index, label: how to make it again
+    model: str  # the model's id
+    family: str
+    bundle: str  # sha256 of the bundle's digests.json; "" where the model was never saved
+    data: str  # digest of the data's manifest
+    rights: dict[str, Any]  # verdict on licences, carried from the model
+    policy: str  # digest of the policy in force
+    prompt: str = ""  # sha256 of the prompt; "" where there was none
+    watermark: Mark
+    nearest: Nearness | None = None
+    labels: list[str] = []  # visible and metadata labels put on
+    made: str  # time, ISO 8601, UTC
+    makar: str  # version
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON data."""
+        return self.model_dump(mode="json")
+
+    def digest(self) -> str:
+        """Sha256 over the JSON with sorted keys."""
+        text = json.dumps(self.plain(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @classmethod
+    def read(cls, plain: Any, place: str) -> Self:
+        """A receipt from JSON data. Raises MakarError where it is none."""
+        try:
+            return cls.model_validate(plain)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "it"
+            raise MakarError(f"{place} holds no receipt of this version: {where}: {first['msg'].lower()}") from None

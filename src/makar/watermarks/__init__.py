@@ -1,0 +1,1 @@
+"""Marks in what is made, that the holder of a key can find."""
