@@ -1,7 +1,9 @@
-"""Options of the suite, and the threads that its processes use."""
+"""Options of the suite, the threads that its processes use, and the watch over the network."""
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from hypothesis import settings
 settings.register_profile("fixed", derandomize=True)
 settings.load_profile("fixed")
 
+SITE = Path(__file__).resolve().parent / "site"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--family", default=None, help="hold only this family to the laws (a name, or one by entry point)")
@@ -19,6 +23,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     torch.set_num_threads(1)
+    if "MAKAR_NETWORK_LOG" not in os.environ:  # the first process; workers and what tests start inherit it
+        handle, name = tempfile.mkstemp(prefix="makar-network-")
+        os.close(handle)
+        os.environ["MAKAR_NETWORK_LOG"] = name
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SITE), os.environ.get("PYTHONPATH")]))
+        config.stash[FIRST] = name
+        __import__("tests.site.sitecustomize")
+
+
+FIRST = pytest.StashKey[str]()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail the whole run where any process tried to reach another machine, even where it hid the refusal."""
+    name = session.config.stash.get(FIRST, None)
+    if name is None:
+        return
+    tried = Path(name).read_text(encoding="utf-8")
+    Path(name).unlink()
+    del os.environ["MAKAR_NETWORK_LOG"]
+    if tried:
+        raise pytest.UsageError(f"the suite reached for the network:\n{tried}")
 
 
 @pytest.fixture(autouse=True)

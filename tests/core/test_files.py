@@ -138,6 +138,79 @@ def test_a_torn_line_is_cut_away_by_the_next(tmp_path: Path, monkeypatch: pytest
     assert log.read_bytes() == b"one\ntwo\n"
 
 
+LINES = ["three", "four" * 2000, "five"]
+
+
+@pytest.mark.parametrize("for_good", [False, True], ids=["error", "crash"])
+@pytest.mark.parametrize("before", [None, b"one\ntwo\n", b"one\ntwo\ntor"], ids=["fresh", "whole", "torn"])
+def test_lines_are_appended_together_or_a_beginning_of_them_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, for_good: bool, before: bytes | None
+) -> None:
+    k = 0
+    while True:
+        k += 1
+        log = tmp_path / f"{k}.jsonl"
+        if before is not None:
+            log.write_bytes(before)
+        faulty = Faulty(k, for_good)
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "disk", faulty)
+            failed = attempt(lambda log=log: files.append_lines(log, LINES))  # type: ignore[misc]
+        whole = b"one\ntwo\n" if before else b""
+        assert (log.read_bytes() if log.exists() else b"").startswith(whole), "what was there is never lost"
+        files.append_lines(log, [])
+        after = (log.read_bytes() if log.exists() else b"").removeprefix(whole).decode().splitlines()
+        assert after == LINES[: len(after)]
+        assert failed or after == LINES
+        if faulty.count < k:
+            assert not failed
+            break
+    assert k >= 3
+
+
+def test_lines_that_the_disk_refuses_leave_the_log_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(Faulty):
+        """Takes half of what is appended, as a disk does that runs full; all else it can."""
+
+        def append(self, path: Path, data: bytes) -> None:
+            with open(path, "ab") as file:
+                file.write(data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    log = tmp_path / "log.jsonl"
+    files.append_lines(log, ["one"])
+    monkeypatch.setattr(files, "disk", Full(10**9, False))
+    with pytest.raises(MakarError, match="cannot be written"):
+        files.append_lines(log, LINES)
+    assert log.read_bytes() == b"one\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "size", "line"),
+    [
+        (b"", 0, b""),
+        (b"torn", 0, b""),
+        (b"\n", 1, b""),
+        (b"one\n", 4, b"one"),
+        (b"one\ntwo\n", 8, b"two"),
+        (b"one\ntwo\ntorn", 8, b"two"),
+        (b"a\n" + b"x" * 100_000 + b"\n" + b"y" * 9000, 100_003, b"x" * 100_000),
+        (b"x" * 4095 + b"\n" + b"y" * 4095 + b"\n", 8192, b"y" * 4095),
+    ],
+)
+def test_the_last_line_is_found_from_the_end(tmp_path: Path, data: bytes, size: int, line: bytes) -> None:
+    (tmp_path / "log").write_bytes(data)
+    assert files.last_line(tmp_path / "log") == (size, line)
+
+
+def test_a_lock_is_exclusive_and_comes_back(tmp_path: Path) -> None:
+    with files.locked(tmp_path / "lock"), pytest.raises(MakarError, match="locked by another"):  # noqa: SIM117
+        with files.locked(tmp_path / "lock", seconds=0.01):
+            pass
+    with files.locked(tmp_path / "lock", seconds=0.01):
+        pass
+
+
 def test_written_files_have_the_usual_mode(tmp_path: Path) -> None:
     files.write_text(tmp_path / "a", "x")
     (tmp_path / "b").write_text("x")

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from makar.apps import chain
 from makar.core.errors import MakarError
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ data_app = typer.Typer(
 recipe_app = typer.Typer(help="Published systems as settings that run.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(recipe_app, name="recipe")
+chain.register(app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
 Seed = Annotated[int, typer.Option(help="The same seed makes the same bytes.", min=0)]
@@ -37,6 +39,8 @@ Licence = Annotated[str | None, typer.Option(help="SPDX licence of your data, su
 HeldOut = Annotated[float | None, typer.Option(help="Share (or, from 1 up, number) of items to hold out.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out items that cannot be read, and say so.")]
 Drawn = Annotated[int | None, typer.Option("-n", help="Things drawn to be scored (1000; of text 100).", min=2)]
+NoChain = Annotated[bool, typer.Option("--no-chain", help="Write no ledger, receipt, mark or signature, and say so.")]
+Accept = Annotated[list[str] | None, typer.Option(help="Train on this data, by name, though its licence is unknown.")]
 Threads = Annotated[int | None, typer.Option(help="Threads for the arithmetic (default: all cores).", min=1)]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting of the family, such as --set latent=8.")]
 
@@ -47,10 +51,18 @@ def show(value: Any, as_json: bool, words: str) -> None:
 
 
 def data_options(
-    size: int | None, label: str | None, licence: str | None, held_out: float | None, skip_bad: bool
+    size: int | None,
+    label: str | None,
+    licence: str | None,
+    held_out: float | None,
+    skip_bad: bool,
+    accept: list[str] | None = None,
 ) -> dict[str, Any]:
     """The options of a data source that were given."""
-    given = {"size": size, "label": label, "licence": licence, "held_out": held_out, "skip_bad": skip_bad or None}
+    given = {
+        "size": size, "label": label, "licence": licence, "held_out": held_out, "skip_bad": skip_bad or None,
+        "accept": tuple(accept) if accept else None,
+    }  # fmt: skip
     return {key: value for key, value in given.items() if value is not None}
 
 
@@ -118,16 +130,20 @@ def train(
     size: Size = None,
     label: Label = None,
     licence: Licence = None,
+    accept: Accept = None,
     held_out: HeldOut = None,
     skip_bad: SkipBad = False,
+    no_chain: NoChain = False,
     as_json: Json = False,
 ) -> None:
     """Train one model into a bundle. Killed, it goes on where it was; Ctrl-C keeps what is learnt."""
     from makar.apps.workshop import train_one
+    from makar.verbs.chain import Chain
 
     use_threads(threads)
-    options = data_options(size, label, licence, held_out, skip_bad)
-    train_one(family, data, options, budget, price, out, seed, settings_from(settings), as_json)
+    options = data_options(size, label, licence, held_out, skip_bad, accept)
+    chain = Chain.here(False if no_chain else None)
+    train_one(family, data, options, budget, price, out, seed, settings_from(settings), chain, as_json)
 
 
 @app.command()
@@ -140,13 +156,16 @@ def sample(
     sampler: Annotated[str | None, typer.Option(help="A sampler's name; see `makar samplers`.")] = None,
     settings: Set = None,
     threads: Threads = None,
+    no_chain: NoChain = False,
     as_json: Json = False,
 ) -> None:
-    """Draw from a model: pictures, text or rows, and a grid to look at."""
+    """Draw from a model: pictures, text or rows, each with its receipt, and a grid to look at."""
     from makar.apps.workshop import sample_from
+    from makar.verbs.chain import Chain
 
     use_threads(threads)
-    sample_from(model, n, label, seed, out, sampler, settings_from(settings), as_json)
+    chain = Chain.here(False if no_chain else None)
+    sample_from(model, n, label, seed, out, sampler, settings_from(settings), chain, as_json)
 
 
 @app.command()
@@ -238,6 +257,7 @@ _listing("families", "What can be trained, one line each.")
 _listing("metrics", "What is measured, one line each.")
 _listing("samplers", "Ways to draw, one line each.")
 _listing("codecs", "How things become tensors, one line each.")
+_listing("watermarks", "Marks in what is made, one line each.")
 _listing("recipes", "Published systems as settings, one line each.")
 
 

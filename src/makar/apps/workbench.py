@@ -22,6 +22,7 @@ from makar.verbs import bundle, train
 from makar.verbs import sample as sampling
 from makar.verbs import score as scoring
 from makar.verbs.budget import Budget
+from makar.verbs.chain import Chain
 from makar.verbs.trained import Record, Trained
 
 
@@ -57,8 +58,8 @@ class Fitted:
         return scoring.score(self.trained, data, n, seed)
 
     def save(self, path: Path | str) -> Path:
-        """Write the bundle."""
-        return bundle.save(self.trained, path)
+        """Write the bundle, with its documents; signed and entered in the ledger as the workspace's policy says."""
+        return Chain.here().save(self.trained, path)
 
 
 def data(spec: str, **options: Any) -> Dataset:

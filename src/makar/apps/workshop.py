@@ -19,7 +19,10 @@ from makar.verbs import bundle, export, recipe, stability
 from makar.verbs import sample as sampling
 from makar.verbs import score as scoring
 from makar.verbs.budget import Budget
+from makar.verbs.chain import Chain
 from makar.verbs.estimate import estimate
+from makar.verbs.guard import guard, remember_items
+from makar.verbs.issue import Origin, issue
 from makar.verbs.train import fit, prepare
 
 
@@ -32,6 +35,7 @@ def train_one(
     out: Path,
     seed: int,
     settings: dict[str, Any],
+    chain: Chain,
     as_json: bool,
 ) -> None:
     """Train and write the bundle; the checkpoint beside it is what a killed run goes on from."""
@@ -52,13 +56,14 @@ def train_one(
     checkpoint = out.with_name(f".{out.name}.checkpoint")
     with follow(plan.family, quiet=as_json) as watch:
         trained = fit(plan.family, data, limits, seed, checkpoint=checkpoint, watch=watch, **given)
-    bundle.save(trained, out)
+    chain.save(trained, out, {"spec": spec, "options": options})
+    remember_items(chain, data, trained)
     record = trained.record
     facts = {
         "out": str(out), "id": trained.id, "family": trained.family, "steps": record.steps, "seed": seed,
         "cpu_seconds": round(record.cpu_seconds, 3), "seconds": round(record.seconds, 3),
         "parameters": trained.parameters, "loss": record.history[-1].get("loss") if record.history else None,
-        "licence": data.manifest.licence, "events": record.events,
+        "licence": data.manifest.licence, "events": record.events, "chain": chain.words(),
     }  # fmt: skip
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False, indent=1))
@@ -71,6 +76,7 @@ def train_one(
         + (f", last loss {loss:.4f}" if loss is not None else "")
         + f"; licence of the data: {data.manifest.licence}"
     )
+    typer.echo(chain.words())
     typer.echo(f"next: makar sample {out} -n 16 --out out/")
 
 
@@ -82,19 +88,26 @@ def sample_from(
     out: Path,
     sampler: str | None,
     settings: dict[str, Any],
+    chain: Chain,
     as_json: bool,
 ) -> None:
-    """Draw and write files, with a grid or a preview to look at."""
+    """Draw and write files with their receipts, and a grid or a preview to look at."""
     trained = bundle.load(model)
-    artifacts = sampling.sample(trained, n, seed, label, sampler, settings)
-    written = export.write(artifacts, out, trained.levels)
+    mark, said = chain.watermark(trained, sampling.default_sampler(trained, sampler, settings))
+    artifacts = sampling.sample(trained, n, seed, label, sampler, settings, mark)
+    kept = guard(chain, trained, artifacts)
+    written = issue(chain, Origin.of(trained, model, mark, said), kept.artifacts, out, kept.nearest)
     if as_json:
         typer.echo((out / "outputs.json").read_text(encoding="utf-8"))
         return
+    for sentence in kept.withheld:
+        typer.echo(f"withheld: {sentence}")
     if artifacts[0].kind == "text":
-        for artifact in artifacts[:2]:
+        for artifact in kept.artifacts[:2]:
             typer.echo(f"--- {artifact.id[:12]}\n{artifact.content[:600]}")
     typer.echo(f"wrote {len(written)} files to {out}: {', '.join(p.name for p in written[:3])} … {written[-1].name}")
+    typer.echo(f"watermark: {said.name or f'none, for {said.why}'}")
+    typer.echo(f"{chain.words()}; next: makar verify {written[0]}")
 
 
 def score_one(model: Path, spec: str, options: dict[str, Any], n: int | None, seed: int, as_json: bool) -> None:

@@ -11,8 +11,9 @@ import contextlib
 import json
 import os
 import shutil
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,90 @@ def append_line(path: Path | str, line: str) -> None:
         disk.append(path, line.encode("utf-8") + b"\n")
     except OSError as error:
         raise _explained(error, path) from error
+
+
+def append_lines(path: Path | str, lines: Sequence[str]) -> None:
+    """Add lines to a log with one flush. A last line torn by a crash is cut away first, and only the end is read.
+
+    Where the disk refuses, the file is cut back to what it was; after a crash some of the lines may be there. Without
+    lines, only the torn one is cut away.
+    """
+    path = Path(path)
+    try:
+        disk.mkdir(path.parent)
+        fresh = not path.exists()
+        size = 0 if fresh else last_line(path)[0]
+        if not fresh and size < path.stat().st_size:
+            disk.truncate(path, size)
+        if lines:
+            _append_whole(path, "".join(f"{line}\n" for line in lines).encode("utf-8"), size)
+            if fresh:
+                disk.settle(path.parent)
+    except OSError as error:
+        raise _explained(error, path) from error
+
+
+def _append_whole(path: Path, data: bytes, size: int) -> None:
+    """Add `data` to a file of `size` bytes, or leave it as it was."""
+    try:
+        disk.append(path, data)
+    except OSError:
+        with contextlib.suppress(OSError):
+            disk.truncate(path, size)
+        raise
+
+
+def last_line(path: Path) -> tuple[int, bytes]:
+    """Where the last whole line of a log ends, in bytes, and that line without its end; (0, b"") where there is none.
+
+    Reads backwards from the end no further than it must.
+    """
+    with open(path, "rb") as file:
+        start, data = file.seek(0, os.SEEK_END), b""
+        while True:
+            end = data.rfind(b"\n")
+            before = data.rfind(b"\n", 0, max(end, 0))
+            if before >= 0 or start == 0:
+                return start + end + 1, data[before + 1 : max(end, 0)]
+            step = min(start, max(4096, len(data)))
+            start -= step
+            file.seek(start)
+            data = file.read(step) + data
+
+
+@contextlib.contextmanager
+def locked(path: Path | str, seconds: float = 30.0) -> Iterator[None]:
+    """Hold the exclusive lock of a file, which is made where it is missing.
+
+    The system gives a lock back when its process dies, however it dies: none is ever stale. Raises MakarError where
+    another process holds it for longer than `seconds`.
+    """
+    path = Path(path)
+    try:
+        disk.mkdir(path.parent)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise _explained(error, path) from error
+    try:
+        _lock(handle, path, seconds)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, path: Path, seconds: float) -> None:
+    import fcntl
+
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise MakarError(
+                    f"{path} has been locked by another process for {seconds:g} s; wait until it is done, or end it"
+                ) from None
+        time.sleep(0.002)
 
 
 def write_directory(path: Path | str, contents: Mapping[str, bytes]) -> None:

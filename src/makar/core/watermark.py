@@ -43,6 +43,9 @@ class Watermark(ABC):
     automatic: ClassVar[int] = 0
     """Its rank among those chosen without being named, best first from 1; 0 where it must be named."""
 
+    needs_model: ClassVar[bool] = False
+    """Whether the model and codec are needed to find it."""
+
     def __init__(self, config: Any, key: bytes, model: Model | None = None, codec: Codec | None = None) -> None:
         self.config = config
         self.key = key

@@ -4,10 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
+
+Origin = Literal["captured", "licensed", "crawled", "user", "synthetic", "public", "mixed"]
+"""How data were come by: recorded by those who train, licensed from its makers, crawled, given by the user, drawn by a
+program, or public. The kinds of source that the European Commission's template for the public summary of training
+content asks for (2025, part 2); "user" where nobody has said, "mixed" where the members of a mix differ."""
+
+
+class Evidence(BaseModel):
+    """What was found where a maker may have said whether machines may learn from their work."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str  # "robots.txt", "Content-Usage", "XMP", "withdrawn" …
+    url: str  # where it was found; for what is within a file, the file's name
+    time: str  # when, as the crawler wrote it; "" where nobody did
+    sha256: str  # of the raw bytes that were read; "" where there were none
+    verdict: Literal["no", "yes", "silent", "not looked at"]
+    why: str
+    items: list[str]  # URLs, or names of files, that it governs
+
+
+class Member(BaseModel):
+    """One of several sources of a dataset, or those of its items that are under one licence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    source: str
+    licence: str
+    attribution: str
+    origin: Origin
+    counts: dict[str, int]  # items in each split
+    share: float  # of all items
+    digest: str  # of the name, source, licence and the items
 
 
 class Manifest(BaseModel):
@@ -25,7 +59,13 @@ class Manifest(BaseModel):
     items: dict[str, list[str]]  # sha256 of every item, by split, in the order of the split
     split: str  # how items were assigned to splits, in words
     notes: list[str] = []  # what was dropped or changed on the way, and why
-    digest: str  # of all the above
+    origin: Origin = "user"
+    members: list[Member] = []  # of a mix, or of items under several licences
+    optouts: list[Evidence] = []  # signals of opting out that were looked for, and what was found
+    accepted: list[str] = []  # members of unknown licence that the user accepted by name
+    creators: dict[str, str] = {}  # who made an item, by its sha256, where that is known
+    tags: dict[str, list[str]] = {}  # what an item is tagged with, by its sha256
+    digest: str  # of all the above; fields added after the first release count where they are not at their default
 
 
 @dataclass(frozen=True)

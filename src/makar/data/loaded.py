@@ -9,6 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from makar.data.dataset import Evidence, Origin
+
+
+@dataclass(frozen=True)
+class Tag:
+    """What is known of one item."""
+
+    creator: str = ""
+    tags: tuple[str, ...] = ()
+    licence: str | None = None  # an SPDX expression, where the item has one of its own
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -32,3 +43,14 @@ class Loaded:
     held_out: float = 0.2  # share, or a count where it is 1 or more, used where the user says nothing
     entropy: float | None = None  # nats a unit, where it is known exactly
     notes: list[str] = field(default_factory=list)
+    origin: Origin = "user"
+    tagged: Sequence[Tag] | None = None  # one for each thing
+    optouts: Sequence[Evidence] = ()
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Several sources to be joined to one dataset."""
+
+    name: str
+    parts: Sequence[Loaded]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,35 @@ from pydantic import ValidationError
 
 from makar.core import files
 from makar.core.errors import MakarError
-from makar.data.dataset import Manifest, Split
+from makar.data.dataset import Evidence, Manifest, Member, Origin, Split
+
+_LATER: dict[str, Any] = {"origin": "user", "members": [], "optouts": [], "accepted": [], "creators": {}, "tags": {}}
+
+
+@dataclass(frozen=True)
+class Past:
+    """What is known of how data were come by, beside its licence."""
+
+    origin: Origin = "user"
+    members: Sequence[Member] = ()
+    optouts: Sequence[Evidence] = ()
+    accepted: Sequence[str] = ()
+    creators: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def digest_of(fields: dict[str, Any]) -> str:
-    """SHA-256 over the manifest's fields, `digest` excepted, as JSON with sorted keys."""
-    content = {key: value for key, value in fields.items() if key != "digest"}
+    """SHA-256 over the manifest's fields, `digest` excepted, as JSON with sorted keys.
+
+    Later fields at their default are left out, so that a manifest which was written before them keeps its digest.
+    """
+    content = {key: value for key, value in fields.items() if key != "digest" and not _unused(key, value)}
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def _unused(key: str, value: Any) -> bool:
+    return key in _LATER and value == _LATER[key]
 
 
 def build(
@@ -36,8 +58,10 @@ def build(
     items: dict[str, list[str]],
     split: str,
     notes: list[str],
+    past: Past | None = None,
 ) -> Manifest:
     """A manifest with its counts and digest filled in."""
+    past = past or Past()
     fields: dict[str, Any] = {
         "name": name,
         "modality": modality,
@@ -49,6 +73,12 @@ def build(
         "items": items,
         "split": split,
         "notes": list(notes),
+        "origin": past.origin,
+        "members": [member.model_dump() for member in past.members],
+        "optouts": [found.model_dump() for found in past.optouts],
+        "accepted": list(past.accepted),
+        "creators": dict(past.creators),
+        "tags": {item: list(tags) for item, tags in past.tags.items()},
     }
     return Manifest(**fields, digest=digest_of(fields))
 
@@ -69,10 +99,15 @@ def summary(manifest: Manifest) -> str:
     ]
     if manifest.attribution:
         lines.append(f"attribution  {manifest.attribution}")
+    lines += [f"member       {m.name}: {m.licence}, {sum(m.counts.values())} items" for m in manifest.members]
     if manifest.classes:
         shown = ", ".join(manifest.classes[:12]) + (", …" if len(manifest.classes) > 12 else "")
         lines.append(f"classes      {len(manifest.classes)}: {shown}")
     lines.append(f"split        {manifest.split}")
+    lines += [f"accepted     {name}, of unknown licence" for name in manifest.accepted]
+    refused = sum(found.verdict == "no" for found in manifest.optouts)
+    if manifest.optouts:
+        lines.append(f"opt-outs     {len(manifest.optouts)} pieces of evidence, {refused} of which say no")
     lines += [f"note         {note}" for note in manifest.notes]
     lines.append(f"digest       {manifest.digest}")
     return "\n".join(lines)

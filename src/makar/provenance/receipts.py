@@ -68,15 +68,25 @@ class Receipt(BaseModel):
         """As JSON data."""
         return self.model_dump(mode="json")
 
+    def canonical(self) -> str:
+        """As JSON text with sorted keys and no spaces."""
+        return json.dumps(self.plain(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+    def packed(self) -> dict[str, str]:
+        """As a credential carries it: as one text, since a credential's own form of data (CBOR, read back as JSON)
+        keeps neither the last bit of a number nor the difference between small integers and bytes."""
+        return {"receipt": self.canonical()}
+
     def digest(self) -> str:
-        """Sha256 over the JSON with sorted keys."""
-        text = json.dumps(self.plain(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        """Sha256 over the canonical text."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
 
     @classmethod
     def read(cls, plain: Any, place: str) -> Self:
-        """A receipt from JSON data. Raises MakarError where it is none."""
+        """A receipt from JSON data, packed or not. Raises MakarError where it is none."""
         try:
+            if isinstance(plain, dict) and set(plain) == {"receipt"}:
+                return cls.model_validate_json(plain["receipt"])
             return cls.model_validate(plain)
         except ValidationError as error:
             first = error.errors()[0]

@@ -23,5 +23,8 @@ class Records:
     chain: dict[str, Any] = field(default_factory=dict)
     """chain.json: whether the chain was on, who signs, which policy."""
 
+    score: dict[str, Any] = field(default_factory=dict)
+    """score.json: {"scores": [...]}, where the model was scored."""
+
     digests: dict[str, str] = field(default_factory=dict)
     """Sha256 of model.safetensors and of the JSON records, by file name."""

@@ -3,18 +3,27 @@
     config.json         format version, family, settings, space, condition, codec
     model.safetensors   parameters and tables
     data.json           manifest of the data: source, licence, digest of every item
-    run.json            record of the run: recipe, pace, cost, curve, events, machine
-    README.md           model card computed from the run
+    run.json            record of the run: recipe, pace, cost, curve, events, machine, environment
+    rights.json         what the data's licences allow, and why
+    chain.json          whether the chain was on, which policy was in force, who signs
+    README.md           model card            } computed from the records above
+    datasheet.md        datasheet of the data }
+    croissant.json      the data, as Croissant with RAI and PROV
+    bom.cdx.json        bill of materials, CycloneDX
+    spdx.json           bill of materials, SPDX 3 with its AI and dataset profiles
     digests.json        sha256 of every other file
+    model.sig           signature over all of them, OpenSSF Model Signing, where there is a key
 
 No pickle and no code. It is written whole or not at all. What is read is checked first: every digest, no file too few
-or too many, the header's size, the version; each refusal is one sentence.
+or too many, the header's size, the version; each refusal is one sentence. Format 1, which had neither rights, chain nor
+bills of materials, is read still.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +33,25 @@ from makar.core import config, files, registry, spaces, state
 from makar.core.codec import Codec
 from makar.core.errors import MakarError
 from makar.core.model import Model
-from makar.data import Manifest
-from makar.verbs.card import model_card
+from makar.data import Manifest, rights
+from makar.data.manifest import check as check_manifest
+from makar.provenance.documents import all_documents
+from makar.provenance.records import Records
 from makar.verbs.trained import Record, Trained
 
-FORMAT = 1
-_NAMES = ("config.json", "model.safetensors", "data.json", "run.json", "README.md")
+FORMAT = 2
+SIGNATURE = "model.sig"
+RECORDS = ("config.json", "data.json", "run.json", "rights.json", "chain.json")
+_FIRST = ("config.json", "model.safetensors", "data.json", "run.json", "README.md")
+_NAMES = {
+    1: _FIRST,
+    2: (*_FIRST, "rights.json", "chain.json", "datasheet.md", "croissant.json", "bom.cdx.json", "spdx.json"),
+}
+OFF: dict[str, Any] = {"on": False, "why": "saved without a workspace", "signer": None}
 
 
-def save(trained: Trained, path: Path | str) -> Path:
-    """Write a bundle. A bundle that is there already is replaced; any other folder is refused."""
-    path = Path(path)
-    files.recover(path)
-    if path.exists() and not (path / "digests.json").exists() and (path.is_file() or any(path.iterdir())):
-        raise MakarError(f"{path} is there already and is not a bundle; choose another place or remove it")
+def contents(trained: Trained, chain: Mapping[str, Any] = OFF) -> dict[str, bytes]:
+    """All files of a bundle but its signature; `chain` says how it was made (chain.json)."""
     model = trained.model
     settings = {
         "format": FORMAT,
@@ -51,17 +65,55 @@ def save(trained: Trained, path: Path | str) -> Path:
         "codec_state": trained.codec.state(),
         "levels": trained.levels,
         "class_counts": list(trained.class_counts),
+        "parameters": trained.parameters,
     }
-    contents = {
-        "config.json": files.to_json(settings).encode(),
-        "model.safetensors": state.save_tensors(dict(model.state_dict())),
-        "data.json": files.to_json(trained.manifest.model_dump()).encode(),
-        "run.json": files.to_json(trained.record.to_json()).encode(),
-        "README.md": model_card(trained).encode(),
+    plain: dict[str, Any] = {
+        "config.json": settings,
+        "data.json": trained.manifest.model_dump(mode="json"),
+        "run.json": trained.record.to_json(),
+        "rights.json": rights.of(trained.manifest).to_json(),
+        "chain.json": dict(chain),
     }
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
-    contents["digests.json"] = files.to_json(digests).encode()
-    files.write_directory(path, contents)
+    found = {name: files.to_json(value).encode() for name, value in plain.items()}
+    found["model.safetensors"] = state.save_tensors(dict(model.state_dict()))
+    found |= all_documents(records(found))
+    found["digests.json"] = files.to_json({name: sha256(data) for name, data in found.items()}).encode()
+    return found
+
+
+def records(found: Mapping[str, bytes]) -> Records:
+    """A bundle's records, parsed."""
+    config_, data, run, rights_, chain = (json.loads(found[name]) for name in RECORDS)
+    return Records(
+        config_,
+        data,
+        run,
+        rights_,
+        chain,
+        digests={name: sha256(found[name]) for name in (*RECORDS, "model.safetensors")},
+    )
+
+
+def sha256(data: bytes) -> str:
+    """Sha256 in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def save(
+    trained: Trained,
+    path: Path | str,
+    chain: Mapping[str, Any] = OFF,
+    sign: Callable[[Mapping[str, bytes]], bytes] | None = None,
+) -> Path:
+    """Write a bundle. A bundle that is there already is replaced; any other folder is refused."""
+    path = Path(path)
+    files.recover(path)
+    if path.exists() and not (path / "digests.json").exists() and (path.is_file() or any(path.iterdir())):
+        raise MakarError(f"{path} is there already and is not a bundle; choose another place or remove it")
+    found = contents(trained, chain)
+    if sign is not None:
+        found[SIGNATURE] = sign(found)
+    files.write_directory(path, found)
     return path
 
 
@@ -69,24 +121,25 @@ def load(path: Path | str) -> Trained:
     """Read a bundle. Raises MakarError, in one sentence, for whatever is missing, altered, oversized or unknown."""
     path = Path(path)
     files.recover(path)
-    contents = _checked(path)
+    found = _checked(path)
     try:
-        return _assembled(path, contents)
+        return _assembled(path, found)
     except KeyError as error:
         raise MakarError(f"{path} lacks the entry {error}; it was altered or written by another version") from None
 
 
-def _assembled(path: Path, contents: dict[str, bytes]) -> Trained:
-    settings = json.loads(contents["config.json"])
-    model = _model(settings, contents["model.safetensors"], path)
+def _assembled(path: Path, found: dict[str, bytes]) -> Trained:
+    settings = json.loads(found["config.json"])
+    model = _model(settings, found["model.safetensors"], path)
     kind = registry.load("codecs", settings["codec"])
     codec: Codec = kind(config.build(kind.Config, settings["codec_settings"], f"{path}: the codec"))
     codec.restore(settings["codec_state"])
     try:
-        manifest = Manifest.model_validate_json(contents["data.json"])
+        manifest = Manifest.model_validate_json(found["data.json"])
     except ValidationError as error:
         raise MakarError(f"{path}/data.json is not a manifest of this version ({error.error_count()} errors)") from None
-    run = json.loads(contents["run.json"])
+    check_manifest(manifest)
+    run = json.loads(found["run.json"])
     run["plan"] = [(int(step), float(rate)) for step, rate in run["plan"]]
     counts = tuple(settings["class_counts"])
     trained = Trained(model, codec, Record(**run), manifest, settings["levels"], counts)
@@ -98,7 +151,30 @@ def _assembled(path: Path, contents: dict[str, bytes]) -> Trained:
 
 
 def _checked(path: Path) -> dict[str, bytes]:
-    """All files of a bundle, every digest verified."""
+    """All files of a bundle but its signature, every digest verified."""
+    digests = read_digests(path)
+    names = _NAMES[2] if "chain.json" in digests else _NAMES[1]
+    present = {str(p.relative_to(path)) for p in path.rglob("*") if not p.is_dir()} - {"digests.json", SIGNATURE}
+    if set(digests) != set(names) or present != set(names):
+        odd = sorted(present.symmetric_difference(names)) or sorted(set(digests).symmetric_difference(names))
+        raise MakarError(f"{path} holds too much or too little for a bundle: {', '.join(map(str, odd))}")
+    found: dict[str, bytes] = {}
+    for name in names:
+        if (path / name).is_symlink():
+            raise MakarError(f"{path}/{name} is a link; a bundle holds only plain files")
+        found[name] = (path / name).read_bytes()
+        if sha256(found[name]) != digests[name]:
+            raise MakarError(f"{path}/{name} does not match its digest; it was truncated or altered")
+    version = json.loads(found["config.json"]).get("format")
+    if version not in _NAMES:
+        raise MakarError(
+            f"{path} is of format {version}; this makar reads formats 1 to {FORMAT}; install the makar that wrote it"
+        )
+    return found
+
+
+def read_digests(path: Path) -> dict[str, str]:
+    """The list of digests of a bundle. Raises MakarError where the folder is none."""
     if not path.is_dir():
         raise MakarError(f"{path} is not a bundle: there is no such folder")
     if not (path / "digests.json").is_file():
@@ -106,26 +182,12 @@ def _checked(path: Path) -> dict[str, bytes]:
             f"{path} is not a bundle: it has no digests.json; train one with: makar train FAMILY DATA --out {path}"
         )
     try:
-        digests: dict[str, str] = json.loads((path / "digests.json").read_bytes())
-    except ValueError:
+        digests = json.loads((path / "digests.json").read_bytes())
+    except (ValueError, RecursionError):
         raise MakarError(f"{path}/digests.json is not JSON; the bundle is truncated or altered") from None
-    present = {str(p.relative_to(path)) for p in path.rglob("*") if not p.is_dir()} - {"digests.json"}
-    if not isinstance(digests, dict) or set(digests) != set(_NAMES) or present != set(_NAMES):
-        odd = sorted(present.symmetric_difference(_NAMES)) or sorted(set(digests).symmetric_difference(_NAMES))
-        raise MakarError(f"{path} holds too much or too little for a bundle: {', '.join(map(str, odd))}")
-    contents: dict[str, bytes] = {}
-    for name in _NAMES:
-        if (path / name).is_symlink():
-            raise MakarError(f"{path}/{name} is a link; a bundle holds only plain files")
-        contents[name] = (path / name).read_bytes()
-        if hashlib.sha256(contents[name]).hexdigest() != digests[name]:
-            raise MakarError(f"{path}/{name} does not match its digest; it was truncated or altered")
-    version = json.loads(contents["config.json"]).get("format")
-    if version != FORMAT:
-        raise MakarError(
-            f"{path} is of format {version}; this makar reads format {FORMAT}; install the makar that wrote it"
-        )
-    return contents
+    if not isinstance(digests, dict) or not all(isinstance(value, str) for value in digests.values()):
+        raise MakarError(f"{path}/digests.json is not a list of digests; the bundle is altered")
+    return digests
 
 
 def _model(settings: dict[str, Any], tensors: bytes, path: Path) -> Model:

@@ -1,22 +1,18 @@
 """Export: artifacts as files that a person can open, and one page to look at them all.
 
-    pictures   000.png, 001.png … and grid.png       text   000.txt, 001.txt …
-    rows       rows.csv                              points points.csv and grid.png (a scatter)
-
-`outputs.json` lists every file with its artifact's id, recipe and parents.
+pictures   000.png, 001.png … and grid.png       text   000.txt, 001.txt …
+rows       rows.csv                              points points.csv and grid.png (a scatter)
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from makar.core import files
 from makar.core.artifact import Artifact
 from makar.data.export import to_csv
 
@@ -65,47 +61,40 @@ def scatter(points: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def write(artifacts: Sequence[Artifact], out: Path | str, levels: int = 256) -> list[Path]:
-    """Write artifacts of one kind into a folder; returns the files, `outputs.json` last. Each is whole or absent."""
-    out = Path(out)
-    contents = _contents(artifacts, levels)
-    written = []
-    for name, data in contents.items():
-        files.write_bytes(out / name, data)
-        written.append(out / name)
-    listing = [
-        {
-            "file": name,
-            "sha256": hashlib.sha256(contents[name]).hexdigest(),
-            "id": artifact.id,
-            "kind": artifact.kind,
-            "recipe": artifact.recipe,
-            "parents": list(artifact.parents),
-        }
-        for artifact, name in zip(artifacts, _names(artifacts), strict=True)
-    ]
-    files.write_json(out / "outputs.json", listing)
-    return [*written, out / "outputs.json"]
+@dataclass(frozen=True)
+class File:
+    """A file to be: its name, its bytes, and the artifacts that are in it."""
+
+    name: str
+    data: bytes
+    media_type: str
+    artifacts: tuple[Artifact, ...]
 
 
-def _names(artifacts: Sequence[Artifact]) -> list[str]:
-    kind = artifacts[0].kind
-    if kind in ("rows", "points"):
-        return [f"{kind}.csv"] * len(artifacts)
-    ending = "png" if kind == "pictures" else "txt"
-    return [f"{i:03d}.{ending}" for i in range(len(artifacts))]
-
-
-def _contents(artifacts: Sequence[Artifact], levels: int) -> dict[str, bytes]:
+def encoded(
+    artifacts: Sequence[Artifact], levels: int = 256, finish: Callable[[np.ndarray], np.ndarray] = lambda p: p
+) -> list[File]:
+    """Artifacts of one kind as files. `finish` is done to each picture of 256 levels, uint8 (H, W, C)."""
     kind = artifacts[0].kind
     things = [a.content for a in artifacts]
     if kind == "pictures":
-        own = {name: png(to_image(t, levels)) for name, t in zip(_names(artifacts), things, strict=True)}
-        return own | {"grid.png": png(grid(things, levels))}
+        shown = [(f"{i:03d}.png", to_image(t, levels), artifacts[i : i + 1]) for i, t in enumerate(things)]
+        shown.append(("grid.png", grid(things, levels), artifacts))
+        return [File(name, png(_finished(image, finish)), "image/png", tuple(within)) for name, image, within in shown]
     if kind == "text":
-        return {name: t.encode("utf-8", "replace") for name, t in zip(_names(artifacts), things, strict=True)}
+        texts = [t.encode("utf-8", "replace") for t in things]
+        return [
+            File(f"{i:03d}.txt", text, "text/plain", (a,))
+            for i, (a, text) in enumerate(zip(artifacts, texts, strict=True))
+        ]
     if kind == "rows":
-        return {"rows.csv": to_csv(things).encode("utf-8")}
+        return [File("rows.csv", to_csv(things).encode("utf-8"), "text/csv", tuple(artifacts))]
     points = np.stack(things)
     rows = [{f"x{i}": float(v) for i, v in enumerate(point)} for point in points]
-    return {"points.csv": to_csv(rows).encode("utf-8"), "grid.png": scatter(points)}
+    table = File("points.csv", to_csv(rows).encode("utf-8"), "text/csv", tuple(artifacts))
+    return [table, File("grid.png", scatter(points), "image/png", tuple(artifacts))]
+
+
+def _finished(image: Image.Image, finish: Callable[[np.ndarray], np.ndarray]) -> Image.Image:
+    pixels = np.asarray(image)
+    return to_image(finish(pixels if pixels.ndim == 3 else pixels[..., None]), 256)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
+import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
+
+_LIBRARIES = ("torch", "numpy", "safetensors", "pydantic", "pillow", "scikit-learn", "tokenizers", "pyarrow")
 
 
 def processor() -> str:
@@ -41,3 +46,20 @@ def describe() -> dict[str, Any]:
         "makar": installed("makar") or "unknown",
         "cuda": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
     }
+
+
+def environment() -> dict[str, str]:
+    """Versions of the libraries that a result can depend on, as far as they are installed."""
+    versions = {name: installed(name) for name in _LIBRARIES}
+    return {name: found for name, found in versions.items() if found is not None}
+
+
+@cache
+def code() -> dict[str, str]:
+    """Which makar this is: its version, and one sha256 over the names and contents of its source files."""
+    root = Path(sys.modules["makar"].__path__[0])
+    state = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        data = path.read_bytes()
+        state.update(f"{path.relative_to(root).as_posix()} {len(data)}\n".encode() + data)
+    return {"makar": installed("makar") or "unknown", "source": state.hexdigest()}

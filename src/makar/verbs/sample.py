@@ -19,6 +19,7 @@ from makar.core.errors import MakarError
 from makar.core.model import Denoises, Draws, Model, PredictsNext
 from makar.core.noise import Noise, seed_from
 from makar.core.sampler import Sampler
+from makar.core.watermark import Watermark
 from makar.verbs.trained import Trained
 
 TILE = 32
@@ -49,9 +50,17 @@ def _tiles(indices: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
 
 
 def draw_rows(
-    model: Model, seed: int, indices: Sequence[int], labels: Tensor | None = None, sampler: Sampler | None = None
+    model: Model,
+    seed: int,
+    indices: Sequence[int],
+    labels: Tensor | None = None,
+    sampler: Sampler | None = None,
+    mark: Watermark | None = None,
 ) -> Tensor:
-    """Outputs `indices` of a seed as items of the model's space; `labels` int64 (len(indices),) or None."""
+    """Outputs `indices` of a seed as items of the model's space; `labels` int64 (len(indices),) or None.
+
+    A watermark that is keyed chance takes the place of the random numbers.
+    """
     if not len(indices):
         raise MakarError("asked for no outputs; give a number of at least 1")
     sampler = sampler or make_sampler(model)
@@ -65,6 +74,8 @@ def draw_rows(
                 if labels is not None:
                     condition[rows] = labels[places]
             noise = Noise.rows(seed, range(tile * TILE, (tile + 1) * TILE))
+            if mark is not None:
+                noise = mark.noise(noise)
             x = model.draw(noise, condition) if isinstance(model, Draws) else _run(sampler, model, noise, condition)
             if result is None:
                 result = x.new_empty((len(indices), *x.shape[1:]))
@@ -79,10 +90,15 @@ def _run(sampler: Sampler | None, model: Model, noise: Noise, condition: Tensor 
 
 
 def draw(
-    trained: Trained, n: int, seed: int = 0, labels: Tensor | None = None, sampler: Sampler | None = None
+    trained: Trained,
+    n: int,
+    seed: int = 0,
+    labels: Tensor | None = None,
+    sampler: Sampler | None = None,
+    mark: Watermark | None = None,
 ) -> Tensor:
     """The first n outputs of a seed, as items of the model's space."""
-    return draw_rows(trained.model, seed, range(n), labels, sampler or default_sampler(trained))
+    return draw_rows(trained.model, seed, range(n), labels, sampler or default_sampler(trained), mark)
 
 
 def default_sampler(
@@ -129,16 +145,22 @@ def sample(
     label: str | int | Sequence[int] | None = None,
     sampler: str | None = None,
     settings: dict[str, Any] | None = None,
+    mark: Watermark | None = None,
 ) -> list[Artifact]:
-    """n things, each an artifact whose parents are the model and whose recipe says how to make it again."""
+    """n things, each an artifact whose parents are the model and whose recipe says how to make it again.
+
+    With a watermark that is keyed chance, to make it again takes its key as well.
+    """
     if n < 1:
         raise MakarError(f"asked for {n} outputs; give a number of at least 1")
     labels = asked_labels(trained, n, label, seed)
     how = default_sampler(trained, sampler, settings)
-    things = trained.codec.decode(draw(trained, n, seed, labels, how))
+    things = trained.codec.decode(draw(trained, n, seed, labels, how, mark))
     plan: dict[str, Any] = {"sampler": None, "sampler_settings": {}}
     if how is not None:
         plan = {"sampler": type(how).__module__.rpartition(".")[2], "sampler_settings": config.to_plain(how.config)}
+    if mark is not None:
+        plan["watermark"] = type(mark).__module__.rpartition(".")[2]
     return [
         Artifact(
             kind=trained.manifest.modality,

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from makar.core import config, files, registry, state
+from makar.core.clock import now
 from makar.core.codec import Codec
 from makar.core.digest import digest
 from makar.core.errors import MakarError, NonFinite, did_you_mean
@@ -29,7 +30,7 @@ from makar.data import Dataset
 from makar.verbs.budget import Budget, Clock, Pace
 from makar.verbs.collapse import spread
 from makar.verbs.energy import Meter
-from makar.verbs.machine import describe
+from makar.verbs.machine import code, describe, environment
 from makar.verbs.monitor import Monitor
 from makar.verbs.sample import make_sampler
 from makar.verbs.trained import Record, Trained
@@ -312,6 +313,9 @@ def settle(run: Run, codec: Codec, data: Dataset) -> Trained:
         history=[{k: v for k, v in point.items() if math.isfinite(v)} for point in run.history],
         events=run.monitor.events,
         machine=describe(),
+        made=now(),
+        code=code(),
+        environment=environment(),
     )
     counts = () if run.labels is None else tuple(torch.bincount(run.labels, minlength=len(data.classes)).tolist())
     trained = Trained(run.model, codec, record, data.manifest, data.levels, counts)

@@ -27,6 +27,9 @@ class Record:
     history: list[dict[str, float]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     machine: dict[str, Any] = field(default_factory=dict)
+    made: str = ""  # when the training ended, ISO 8601, UTC
+    code: dict[str, str] = field(default_factory=dict)  # makar's version and the digest of its source
+    environment: dict[str, str] = field(default_factory=dict)  # versions of libraries
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

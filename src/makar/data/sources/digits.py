@@ -55,4 +55,5 @@ def load(argument: str, options: Options) -> Loaded:
             "UCI Machine Learning Repository, https://doi.org/10.24432/C50P49"
         ),
         held_out=500,
+        origin="public",
     )

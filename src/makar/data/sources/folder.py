@@ -2,6 +2,9 @@
 
 Sub-folders `train` and `test` (or `held_out`, `validation`) are taken as the split, each perhaps with classes in it.
 With size=32 every picture's middle square is resampled to 32 x 32; without it all must have one size.
+
+Pictures whose makers opted out are left out (`data/optouts.py`), and `creators.csv` or `metadata.csv` tells who made
+them, with which tags, under which licence (`data/creators.py`).
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from makar.core.errors import MakarError
-from makar.data import paths, pictures
+from makar.data import creators, optouts, paths, pictures
 from makar.data.loaded import Loaded
 from makar.data.pictures import BadPicture, Colour, Tally
 
@@ -48,7 +51,10 @@ def load(argument: str, options: Options) -> Loaded:
         raise MakarError(f"the folder {path} holds no picture ({', '.join(s[1:] for s in pictures.SUFFIXES)})")
     if found.others:
         notes.append(f"{found.others} files that are not pictures were passed over")
-    images, kept = _read(found, path, options, notes)
+    wanted, evidence = optouts.honoured(path, [file for file, _ in found.files], notes)
+    if not wanted:
+        raise MakarError(f"the makers of all pictures in {path} opted out, so there is nothing to learn from")
+    images, kept = _read(found, wanted, path, options, notes)
     files = [found.files[i] for i in kept]
     classes = tuple(sorted({name for _, name in files if name}))
     codes = {name: code for code, name in enumerate(classes)}
@@ -68,24 +74,28 @@ def load(argument: str, options: Options) -> Loaded:
         folder=path,
         held=None if held is None else held[kept],
         notes=notes,
+        origin="crawled" if optouts.crawled(path) else "user",
+        tagged=creators.read(path, [file for file, _ in files], notes),
+        optouts=evidence,
     )
 
 
 def _listed(path: Path, notes: list[str]) -> tuple[_Found, np.ndarray | None]:
     own = paths.own_split(path)
+    aside = optouts.aside(path) | {path / name for name in creators.NAMES}
     if own is None:
-        return _within(path), None
-    train, test = _within(own[0]), _within(own[1])
+        return _within(path, aside), None
+    train, test = _within(own[0], aside), _within(own[1], aside)
     notes += [f"the folder '{name}' was left out" for name in own[2]]
     both = _Found(train.files + test.files, train.others + test.others)
     return both, paths.marks(len(train.files), len(test.files))
 
 
-def _within(folder: Path) -> _Found:
-    """Picture files in a folder and below, in the order of their names; the first sub-folder is the class."""
+def _within(folder: Path, aside: set[Path]) -> _Found:
+    """Picture files in a folder and below but those aside, in the order of their names; a sub-folder is the class."""
     found = _Found()
     for file in sorted(folder.rglob("*")):
-        if not file.is_file():
+        if not file.is_file() or file in aside:
             continue
         inner = file.relative_to(folder).parts
         if pictures.is_picture(file):
@@ -95,12 +105,15 @@ def _within(folder: Path) -> _Found:
     return found
 
 
-def _read(found: _Found, path: Path, options: Options, notes: list[str]) -> tuple[list[Image.Image], list[int]]:
+def _read(
+    found: _Found, wanted: list[int], path: Path, options: Options, notes: list[str]
+) -> tuple[list[Image.Image], list[int]]:
     tally = Tally()
     images: list[Image.Image] = []
     kept: list[int] = []
     bad: list[str] = []
-    for i, (file, _) in enumerate(found.files):
+    for i in wanted:
+        file = found.files[i][0]
         try:
             images.append(pictures.resized(pictures.opened(file, tally), options.size))
             kept.append(i)

@@ -149,6 +149,7 @@ def load(argument: str, options: Options) -> Loaded:
         things=sample(argument, options.n, rounds, options.seed),
         licence="CC0-1.0",
         attribution="makar",
+        origin="synthetic",
         entropy=bits * math.log(2.0),
         notes=[f"the grammar is known: its entropy is {bits:.4f} bits a symbol"],
     )

@@ -71,6 +71,7 @@ def load(argument: str, options: Options) -> Loaded:
         licence=_licence(where, local, notes),
         folder=folder if local else None,
         held=None if held is None else held[content.kept],
+        origin="user" if local else "public",
         notes=notes,
     )
 

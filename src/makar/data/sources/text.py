@@ -8,6 +8,9 @@ A folder gives one document for each .txt file in it, sub-folders included. A si
     by="lines"       one document for each line that is not blank
 
 A document's place in the file is not kept: it is the unit that is split by content and that a model continues within.
+
+Files whose makers opted out are left out (`data/optouts.py`), and `creators.csv` in a folder tells who wrote them
+(`data/creators.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from pathlib import Path
 from typing import Literal
 
 from makar.core.errors import MakarError
-from makar.data import paths
+from makar.data import creators, optouts, paths
 from makar.data.loaded import Loaded
 
 
@@ -40,6 +43,12 @@ def load(argument: str, options: Options) -> Loaded:
         raise MakarError(f"size is {options.size}, but a block has at least 1 character")
     if path.is_dir():
         return _folder(path, options)
+    notes: list[str] = []
+    wanted, evidence = optouts.honoured(path.parent, [path], notes)
+    if not wanted:
+        raise MakarError(
+            f"the maker of {path} opted out, as {optouts.NAME} beside it says; nothing may be learnt from it"
+        )
     documents = cut(paths.read_text(path, options.encoding), options)
     if len(documents) < 2:
         raise MakarError(
@@ -53,7 +62,9 @@ def load(argument: str, options: Options) -> Loaded:
         source=paths.described(path),
         things=documents,
         folder=path.parent,
-        notes=[f"the file was cut into {how}: {len(documents)} documents"],
+        notes=[f"the file was cut into {how}: {len(documents)} documents", *notes],
+        origin="crawled" if evidence else "user",
+        optouts=evidence,
     )
 
 
@@ -92,35 +103,38 @@ def _pieces(paragraph: str, size: int) -> Iterator[str]:
         yield paragraph
 
 
-def _documents(folder: Path, encoding: str) -> tuple[list[str], int]:
+def _within(folder: Path, aside: set[Path]) -> list[Path]:
+    """The .txt files in a folder and below that are data."""
     files = sorted(p for p in folder.rglob("*.txt") if p.is_file() and p.stem.upper() not in ("LICENSE", "LICENCE"))
-    texts = [paths.read_text(p, encoding) for p in files]
-    kept = [text for text in texts if text.strip()]
-    return kept, len(texts) - len(kept)
+    return [file for file in files if file not in aside]
 
 
 def _folder(path: Path, options: Options) -> Loaded:
     notes = ["each .txt file is one document"]
     own = paths.own_split(path)
+    aside = optouts.aside(path)
     if own is None:
-        documents, empty = _documents(path, options.encoding)
-        held = None
+        files, held = _within(path, aside), None
     else:
-        train, first = _documents(own[0], options.encoding)
-        test, second = _documents(own[1], options.encoding)
-        documents, empty = train + test, first + second
-        held = paths.marks(len(train), len(test))
+        train, test = _within(own[0], aside), _within(own[1], aside)
+        files, held = train + test, paths.marks(len(train), len(test))
         notes += [f"the folder '{name}' was left out" for name in own[2]]
-    if empty:
-        notes.append(f"{empty} empty files were dropped")
-    if not documents:
-        raise MakarError(f"the folder {path} holds no .txt file with text in it")
+    wanted, evidence = optouts.honoured(path, files, notes)
+    texts = {i: paths.read_text(files[i], options.encoding) for i in wanted}
+    kept = [i for i, text in texts.items() if text.strip()]
+    if len(kept) < len(texts):
+        notes.append(f"{len(texts) - len(kept)} empty files were dropped")
+    if not kept:
+        raise MakarError(f"the folder {path} holds no .txt file with text in it: {'; '.join(notes)}")
     return Loaded(
         name=f"text:{path.resolve().name}",
         modality="text",
         source=paths.described(path),
-        things=documents,
+        things=[texts[i] for i in kept],
         folder=path,
-        held=held,
+        held=None if held is None else held[kept],
         notes=notes,
+        origin="crawled" if optouts.crawled(path) else "user",
+        tagged=creators.read(path, [files[i] for i in kept], notes),
+        optouts=evidence,
     )

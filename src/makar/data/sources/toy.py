@@ -259,6 +259,7 @@ def load(argument: str, options: Options) -> Loaded:
         classes=tuple(map(str, range(known.components))) if options.labelled else (),
         licence="CC0-1.0",
         attribution="makar",
+        origin="synthetic",
         entropy=entropy / 2.0,
         notes=[f"the density is known: its entropy, the best mean of -log p there is, is {entropy:.4f} nats a point"],
     )

@@ -1,0 +1,113 @@
+"""Guard: what is looked at between drawing a thing and handing it over.
+
+How near is it to a training item, does it quote the training text, does it hold personal data? The policy says what is
+recorded and what is withheld; what is withheld is said, with its reason, and never silently replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from makar.core.artifact import Artifact
+from makar.core.spaces import Levels, Space
+from makar.data import Dataset, pii
+from makar.provenance import nearest, verbatim
+from makar.provenance.receipts import Nearness
+from makar.verbs.chain import Chain
+from makar.verbs.trained import Trained
+
+_RATE = 0.01  # share of fresh items that count as copies by chance
+_TEXTS = ("text", "rows")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Outputs that may be handed over, how near each is to the training data, and why others may not."""
+
+    artifacts: list[Artifact] = field(default_factory=list)
+    nearest: list[Nearness | None] = field(default_factory=list)
+    withheld: list[str] = field(default_factory=list)
+
+
+def remember_items(chain: Chain, data: Dataset, trained: Trained) -> None:
+    """Keep, in the workspace, what the guard needs to know of the training items. It is in no bundle."""
+    if not chain.on:
+        return
+    digest, items = data.manifest.digest, data.manifest.items["train"]
+    policy = chain.policy
+    if policy.copies != "off" and nearest.load(chain.home, digest) is None:
+        train, space = comparable(trained, data.train.things)
+        held_out, _ = comparable(trained, data.held_out.things)
+        index = nearest.build(train, held_out, items, digest, space, data.manifest.attribution, _RATE)
+        nearest.save(index, chain.home)
+    if policy.verbatim and data.modality == "text" and verbatim.load(chain.home, digest) is None:
+        verbatim.save(verbatim.build(list(data.train.things), items, digest), chain.home)
+
+
+def comparable(trained: Trained, things: Sequence[Any]) -> tuple[Tensor | list[str], Space | None]:
+    """Things in the form that the index compares, and the space they are in."""
+    modality = trained.manifest.modality
+    if modality == "text":
+        return list(things), None
+    if modality == "pictures":
+        pixels = torch.from_numpy(np.stack(things)).permute(0, 3, 1, 2).long()
+        return pixels, Levels(tuple(pixels.shape[1:]), trained.levels)
+    return trained.codec.encode(things), trained.codec.space
+
+
+def guard(chain: Chain, trained: Trained, artifacts: Sequence[Artifact]) -> Kept:
+    """What of the outputs may be handed over under the policy."""
+    distances = near(chain, trained, artifacts)
+    quotes = verbatim.load(chain.home, trained.manifest.digest) if chain.on and chain.policy.verbatim else None
+    kept = Kept()
+    for artifact, distance in zip(artifacts, distances, strict=True):
+        why = objection(chain, artifact, distance, quotes)
+        if why:
+            kept.withheld.append(f"output {artifact.recipe['index']}: {why}")
+        else:
+            kept.artifacts.append(artifact)
+            kept.nearest.append(distance)
+    return kept
+
+
+def near(chain: Chain, trained: Trained, artifacts: Sequence[Artifact]) -> list[Nearness | None]:
+    """How near each output is to the training items; None where this workspace has no index of them."""
+    index = None
+    if chain.on and chain.policy.copies != "off":
+        index = nearest.load(chain.home, trained.manifest.digest)
+    if index is None:
+        return [None] * len(artifacts)
+    return list(index.judge(comparable(trained, [a.content for a in artifacts])[0]))
+
+
+def objection(chain: Chain, artifact: Artifact, distance: Nearness | None, quotes: verbatim.Quotes | None) -> str:
+    """Why an output is withheld, in a sentence; empty where it is not."""
+    policy = chain.policy
+    if not chain.on:
+        return ""
+    if distance is not None and (why := nearest.objection(distance, policy.copies)):
+        return why
+    text = words_of(artifact)
+    if quotes is not None and text is not None and (passage := quotes.guard(text, policy.verbatim)):
+        return (
+            f"it quotes {passage.length} characters of training item {passage.item[:12]}, "
+            f"and the policy allows {policy.verbatim - 1}"
+        )
+    if policy.pii == "refuse" and text is not None and (found := pii.find(text)):
+        return f"it holds what looks like personal data ({', '.join(sorted({f.kind for f in found}))})"
+    return ""
+
+
+def words_of(artifact: Artifact) -> str | None:
+    """The text in an output, where there is any."""
+    if artifact.kind == "text":
+        return str(artifact.content)
+    if artifact.kind == "rows":
+        return "\n".join(str(value) for value in artifact.content.values() if isinstance(value, str))
+    return None

@@ -1,0 +1,178 @@
+"""Issue: outputs as files that say where they come from.
+
+Every file gets a receipt. Where there are keys the receipt travels in the file's content credential, or for kinds of
+file that have no place for one, in FILE.c2pa beside it; signing is the last write. `outputs.json` lists all files with
+their receipts, and the ledger gets the receipt's digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from makar.core import files
+from makar.core.artifact import Artifact
+from makar.core.clock import now
+from makar.core.digest import digest
+from makar.core.watermark import Watermark
+from makar.data import rights
+from makar.provenance import credentials, labels
+from makar.provenance.credentials import Claim, ModelIngredient
+from makar.provenance.receipts import Mark, Nearness, Receipt
+from makar.verbs import export
+from makar.verbs.bundle import sha256
+from makar.verbs.chain import Chain, signs
+from makar.verbs.export import File
+from makar.verbs.machine import installed
+from makar.verbs.trained import Trained
+
+_TABLES = ("rows", "points")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What outputs come from: the model, the digest of the bundle it was read from, and the mark that was put in."""
+
+    trained: Trained
+    bundle: str  # sha256 of its digests.json; "" where it was never saved
+    mark: Watermark | None
+    said: Mark
+
+    @classmethod
+    def of(cls, trained: Trained, path: Path | None, mark: Watermark | None, said: Mark) -> Origin:
+        """`path` is the bundle that the model was read from."""
+        found = "" if path is None else sha256((path / "digests.json").read_bytes())
+        return cls(trained, found, mark, said)
+
+
+def issue(
+    chain: Chain, origin: Origin, artifacts: Sequence[Artifact], out: Path, nearest: Sequence[Nearness | None] = ()
+) -> list[Path]:
+    """Write artifacts of one kind into a folder with their receipts; returns the files, `outputs.json` last.
+
+    `nearest` says of each artifact how near it is to the training data, where that is known.
+    """
+    near = {a.id: n for a, n in zip(artifacts, nearest, strict=False) if n is not None}
+    written: list[Path] = []
+    listing: list[dict[str, Any]] = []
+    entries: list[tuple[str, dict[str, Any]]] = []
+    for file in export.encoded(artifacts, origin.trained.levels, lambda p: finished(chain, origin, p)):
+        file, put_on = labelled(chain, file)
+        receipt = receipt_for(chain, origin, file, put_on, near.get(file.artifacts[0].id))
+        signed = sign(chain, origin, file, receipt)
+        for name, data in signed.items():
+            files.write_bytes(out / name, data)
+            written.append(out / name)
+        listed = entry(file, sha256(signed[file.name]), receipt)
+        listing.append(listed)
+        entries.append(("output", recorded(listed, receipt)))
+    files.write_json(out / "outputs.json", listing)
+    chain.record_all(entries)
+    return [*written, out / "outputs.json"]
+
+
+def finished(chain: Chain, origin: Origin, picture: np.ndarray) -> np.ndarray:
+    """A picture uint8 (H, W, C) with the labels that the policy asks for and the watermark's stamp, where they fit."""
+    for kind in chain.policy.labels:
+        labelled = labels.visible(picture, kind)
+        picture = picture if isinstance(labelled, str) else labelled
+    if origin.mark is None or origin.mark.modality != "pictures" or origin.mark.obstacle(None, picture.shape):
+        return picture
+    stamped: np.ndarray = origin.mark.stamp(picture)
+    return stamped
+
+
+def labelled(chain: Chain, file: File) -> tuple[File, list[str]]:
+    """The file with visible words, where it is text, and the policy's metadata; and which labels are on."""
+    put_on: list[str] = []
+    data = file.data
+    for kind in chain.policy.labels:
+        if file.media_type == "text/plain":
+            data = labels.visible_text(data.decode("utf-8"), kind).encode("utf-8")
+            put_on.append(f"visible:{kind}")
+        elif file.media_type == "image/png" and not isinstance(labels.visible(pixels(data), kind), str):
+            put_on.append(f"visible:{kind}")
+    return File(file.name, data, file.media_type, file.artifacts), put_on
+
+
+def pixels(data: bytes) -> np.ndarray:
+    """A picture file as uint8 (H, W, C)."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    with Image.open(BytesIO(data)) as image:
+        found = np.asarray(image)
+    return found if found.ndim == 3 else found[..., None]
+
+
+def receipt_for(chain: Chain, origin: Origin, file: File, put_on: list[str], nearest: Nearness | None) -> Receipt:
+    """What this file is, where it comes from and what it may be used for."""
+    trained = origin.trained
+    first = file.artifacts[0].recipe
+    recipe = first if len(file.artifacts) == 1 else first | {"index": [a.recipe["index"] for a in file.artifacts]}
+    if len(file.artifacts) > 1:
+        recipe = recipe | {"label": [a.recipe["label"] for a in file.artifacts]}
+    return Receipt(
+        kind=file.artifacts[0].kind,
+        media_type=file.media_type,
+        content=sha256(file.data),
+        outputs=[a.id for a in file.artifacts],
+        recipe=recipe,
+        model=trained.id,
+        family=trained.family,
+        bundle=origin.bundle,
+        data=trained.manifest.digest,
+        rights=rights.of(trained.manifest).to_json(),
+        policy=chain.policy.digest(),
+        watermark=origin.said,
+        nearest=nearest,
+        labels=put_on,
+        made=now(),
+        makar=installed("makar") or "unknown",
+    )
+
+
+def sign(chain: Chain, origin: Origin, file: File, receipt: Receipt) -> dict[str, bytes]:
+    """The file, and its side-car where it has one, by name; as it was where nothing is signed."""
+    if chain.keys is None or not signs():
+        return {file.name: file.data}
+    trained = origin.trained
+    claim = Claim(
+        title=file.name,
+        media_type=file.media_type,
+        source_type="trainedAlgorithmicData" if receipt.kind in _TABLES else "trainedAlgorithmicMedia",
+        receipt=receipt.packed(),
+        model=ModelIngredient(f"{trained.family} on {trained.manifest.name}", trained.id, trained.weights_digest),
+        watermark=origin.said.name,
+    )
+    signed = credentials.sign(file.data, claim, chain.keys)
+    if signed.sidecar is None:
+        return {file.name: signed.data}
+    return {file.name: signed.data, f"{file.name}.c2pa": signed.sidecar}
+
+
+def entry(file: File, written: str, receipt: Receipt) -> dict[str, Any]:
+    """A file in outputs.json."""
+    one = len(file.artifacts) == 1
+    return {
+        "file": file.name,
+        "sha256": written,
+        "id": file.artifacts[0].id if one else digest([a.id for a in file.artifacts]),
+        "kind": receipt.kind,
+        "recipe": receipt.recipe,
+        "parents": [receipt.model],
+        "receipt": receipt.plain(),
+    }
+
+
+def recorded(listed: dict[str, Any], receipt: Receipt) -> dict[str, Any]:
+    """A file in the ledger."""
+    return {key: listed[key] for key in ("file", "sha256", "id")} | {
+        "receipt": receipt.digest(),
+        "model": receipt.model,
+    }

@@ -1,0 +1,116 @@
+"""Withdraw: a creator opts out. What did their work touch, and what is to be done?
+
+A source, a creator or one item is named; the workspace's ledger and manifests say which datasets held it, which models
+learnt from those, and which outputs those made. It is written down, and whatever is loaded from then on leaves it out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from makar.core import files
+from makar.core.clock import now
+from makar.core.errors import MakarError
+from makar.data import Manifest
+from makar.verbs.chain import Chain
+
+KINDS = ("source", "creator", "item")
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What a withdrawal touches."""
+
+    what: dict[str, str]
+    datasets: list[dict[str, Any]] = field(default_factory=list)
+    models: list[dict[str, Any]] = field(default_factory=list)
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON data."""
+        return asdict(self)
+
+    def words(self) -> str:
+        """What was found and what is to be done, for people."""
+        kind, name = next(iter(self.what.items()))
+        lines = [f"{kind} {name} is withdrawn; data loaded from now on leaves it out"]
+        for d in self.datasets:
+            lines.append(f"dataset {d['digest'][:12]}  {d['name']}: {d['items']} of its items")
+        for m in self.models:
+            lines.append(f"model   {m['id'][:12]}  {m['family']} at {m['place']}: train it again without them")
+        for o in self.outputs:
+            lines.append(f"output  {o['id'][:12]}  {o['file']}, made by {o['model'][:12]}")
+        if not self.datasets:
+            lines.append("no dataset of this workspace held it")
+        return "\n".join(lines)
+
+
+def parse(spec: str) -> dict[str, str]:
+    """`source:NAME`, `creator:NAME`, `item:SHA256`, or `file:PATH` for the item with that file's content."""
+    kind, colon, name = spec.partition(":")
+    if kind == "file" and name:
+        path = Path(name)
+        if not path.is_file():
+            raise MakarError(f"there is no file '{name}' to withdraw")
+        return {"item": hashlib.sha256(path.read_bytes()).hexdigest()}
+    if not colon or kind not in KINDS or not name.strip():
+        raise MakarError(
+            f"'{spec}' names nothing to withdraw; write source:NAME, creator:NAME, item:SHA256 or file:PATH"
+        )
+    return {kind: name.strip()}
+
+
+def withdraw(spec: str, chain: Chain, why: str = "") -> Touched:
+    """Write the withdrawal down and say what it touches."""
+    what = parse(spec)
+    touched = search(what, chain)
+    if not chain.on:
+        raise MakarError("the chain is off, so a withdrawal would not be written down; turn it on in the policy")
+    line = json.dumps(what | {"time": now(), "why": why}, ensure_ascii=False)
+    files.append_line(chain.home.withdrawn, line)
+    found = {key: [item.get("digest") or item["id"] for item in items] for key, items in _parts(touched)}
+    chain.record("withdrawal", what | {"why": why} | found)
+    return touched
+
+
+def _parts(touched: Touched) -> list[tuple[str, list[dict[str, Any]]]]:
+    return [("datasets", touched.datasets), ("models", touched.models), ("outputs", touched.outputs)]
+
+
+def search(what: dict[str, str], chain: Chain) -> Touched:
+    """What the ledger and the manifests say of it; nothing is written."""
+    datasets = []
+    for path in sorted((chain.home.root / "data").glob("*.json")):
+        manifest = Manifest.model_validate_json(path.read_bytes())
+        count = items_of(what, manifest)
+        if count:
+            datasets.append(
+                {"digest": manifest.digest, "name": manifest.name, "licence": manifest.licence, "items": count}
+            )
+    if not chain.home.ledger.is_dir():
+        return Touched(what, datasets)
+    held = {d["digest"] for d in datasets}
+    entries = list(chain.ledger.entries())
+    models = {e.body["id"]: e.body for e in entries if e.kind == "model" and e.body.get("data") in held}
+    outputs = [e.body for e in entries if e.kind == "output" and e.body.get("model") in models]
+    keys = ("id", "family", "data", "place")
+    return Touched(what, datasets, [{k: m[k] for k in keys} for m in models.values()], outputs)
+
+
+def items_of(what: dict[str, str], manifest: Manifest) -> int:
+    """How many items of a dataset are meant."""
+    kind, name = next(iter(what.items()))
+    every = {item for side in manifest.items.values() for item in side}
+    if kind == "item":
+        return int(name in every)
+    if kind == "creator":
+        return sum(creator.lower() == name.lower() for item, creator in manifest.creators.items() if item in every)
+    named = [manifest.name, manifest.source, *(m.name for m in manifest.members), *(m.source for m in manifest.members)]
+    if name.lower() not in {n.lower() for n in named}:
+        return 0
+    inside = [m for m in manifest.members if name.lower() in (m.name.lower(), m.source.lower())]
+    return sum(sum(m.counts.values()) for m in inside) if inside else len(every)

@@ -1,0 +1,377 @@
+"""The chain: from data to signed output and back, by its owner and by a stranger, and every mutation found."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import makar
+from makar.core.errors import MakarError
+from makar.provenance import keys
+from makar.provenance.findings import holds
+from makar.provenance.home import Home
+from makar.verbs import bundle, sample, withdraw
+from makar.verbs.chain import Chain
+from makar.verbs.detect import detect
+from makar.verbs.edit import crop, edit, replaced, resize, vouch
+from makar.verbs.guard import guard, remember_items
+from makar.verbs.issue import Origin, issue
+from makar.verbs.trace import trace
+from makar.verbs.verify import Verifier, verify, verify_bundle, verify_ledger
+
+COUNT = 3
+
+
+class Workspace:
+    """A folder with a home, a bundle and outputs."""
+
+    def __init__(self, root: Path, signed: bool) -> None:
+        self.root = root
+        self.home = Home(root / ".makar")
+        if signed:
+            keys.init(self.home, "the tests")
+        self.chain = Chain(self.home, Chain.here().policy, on=True)
+        self.data = makar.data("digits")
+        self.trained = makar.fit("gaussian", self.data, budget="3 steps").trained
+        self.bundle = self.chain.save(self.trained, root / "runs" / "g")
+        remember_items(self.chain, self.data, self.trained)
+        self.out = root / "out"
+        self.draw(self.out)
+
+    def draw(self, out: Path, seed: int = 0) -> list[Path]:
+        trained = bundle.load(self.bundle)
+        mark, said = self.chain.watermark(trained, None)
+        made = sample.sample(trained, COUNT, seed, mark=mark)
+        kept = guard(self.chain, trained, made)
+        return issue(self.chain, Origin.of(trained, self.bundle, mark, said), kept.artifacts, out, kept.nearest)
+
+    @property
+    def verifier(self) -> Verifier:
+        return Verifier(keys.Anchors.of(self.home), self.home)
+
+    def stranger(self, place: Path) -> Verifier:
+        """Someone who has the public keys and the bundle, and nothing else of this workspace."""
+        own = self.chain.keys
+        assert own is not None
+        if not place.exists():
+            keys.export(own, place)
+        return Verifier(keys.Anchors.read(place), None, self.bundle)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, Path]]:
+    patch = pytest.MonkeyPatch()
+    patch.setenv("MAKAR_HOME", str(tmp_path_factory.mktemp("none")))
+    yield {signed: Workspace(tmp_path_factory.mktemp("space"), signed).root for signed in (True, False)}
+    patch.undo()
+
+
+def copied(root: Path, place: Path) -> Workspace:
+    """A workspace of one's own to break: a copy, since to train and to sign takes a while."""
+    shutil.copytree(root, place, symlinks=True)
+    space = object.__new__(Workspace)
+    space.root, space.home = place, Home(place / ".makar")
+    space.chain = Chain(space.home, Chain.here().policy, on=True)
+    space.bundle, space.out = place / "runs" / "g", place / "out"
+    return space
+
+
+@pytest.fixture
+def space(made: dict[bool, Path], tmp_path: Path) -> Workspace:
+    return copied(made[True], tmp_path / "space")
+
+
+@pytest.fixture
+def unsigned(made: dict[bool, Path], tmp_path: Path) -> Workspace:
+    return copied(made[False], tmp_path / "space")
+
+
+def wrong(space: Workspace, path: Path) -> list[str]:
+    return [f.what for f in verify(path, space.verifier) if f.wrong]
+
+
+def test_everything_that_was_made_holds(space: Workspace) -> None:
+    for path in (space.out, space.bundle, space.home.ledger, *sorted(space.out.glob("*.png"))):
+        findings = verify(path, space.verifier)
+        assert holds(findings), [f for f in findings if f.wrong]
+
+
+def test_without_keys_everything_works_and_says_that_it_is_unsigned(unsigned: Workspace) -> None:
+    for path in (unsigned.out, unsigned.bundle, unsigned.home.ledger, unsigned.out / "000.png"):
+        findings = verify(path, unsigned.verifier)
+        assert holds(findings), [f for f in findings if f.wrong]
+    said = [f for f in verify(unsigned.out / "000.png", unsigned.verifier) if f.state == "absent"]
+    assert any("without keys" in f.why for f in said)
+
+
+def test_a_stranger_verifies_with_public_key_output_and_bundle_alone(space: Workspace, tmp_path: Path) -> None:
+    place = tmp_path / "public"
+    stranger = space.stranger(place)
+    shutil.rmtree(space.home.root)
+    findings = verify(space.out / "001.png", stranger)
+    assert holds(findings), [f for f in findings if f.wrong]
+    steps = trace(space.out / "001.png", stranger)
+    assert [s.kind for s in steps] == ["output", "receipt", "model", "run", "dataset", "source"]
+    assert all(s.digest_ok for s in steps), steps
+    assert steps[-1].licence == "CC-BY-4.0"
+    assert "Handwritten Digits" in str(steps[-1].source)
+
+
+def test_who_does_not_know_the_key_is_told_so(space: Workspace, tmp_path: Path) -> None:
+    other = Home(tmp_path / "other")
+    keys.init(other, "somebody else")
+    findings = verify(space.out / "000.png", Verifier(keys.Anchors.of(other), None, space.bundle))
+    assert not holds(findings)
+    assert {f.state for f in findings if f.what.startswith(("credential", "signature"))} == {"untrusted"}
+
+
+def flip(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place % len(data)] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def older(path: Path) -> None:
+    """What an older version of the file might have been."""
+    path.write_bytes(path.read_bytes().replace(b"0", b"1", 1))
+
+
+def link(path: Path) -> None:
+    path.rename(path.parent.parent / "elsewhere")
+    path.symlink_to(path.parent.parent / "elsewhere")
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "altered": lambda p: flip(p, p.stat().st_size // 2),
+    "removed": Path.unlink,
+    "emptied": lambda p: p.write_bytes(b""),
+    "cut": lambda p: p.write_bytes(p.read_bytes()[: p.stat().st_size // 2]),
+    "replaced by an older one": older,
+    "a link": link,
+    "a folder": folder,
+}
+NAMES = (
+    "config.json", "model.safetensors", "data.json", "run.json", "rights.json", "chain.json", "README.md",
+    "datasheet.md", "croissant.json", "bom.cdx.json", "spdx.json", "digests.json", "model.sig",
+)  # fmt: skip
+
+
+def test_the_matrix_covers_every_file_of_a_bundle(space: Workspace) -> None:
+    assert sorted(NAMES) == sorted(p.name for p in space.bundle.iterdir())
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("name", NAMES)
+def test_every_file_of_a_bundle_changed_in_every_way_is_found(space: Workspace, name: str, change: str) -> None:
+    CHANGES[change](space.bundle / name)
+    assert wrong(space, space.bundle)
+
+
+def mend(path: Path) -> None:
+    """Make all digests right again, as somebody with a purpose would."""
+    digests = {
+        p.name: bundle.sha256(p.read_bytes()) for p in path.iterdir() if p.name not in ("digests.json", "model.sig")
+    }
+    (path / "digests.json").write_text(json.dumps(digests))
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("digests.json", "model.sig")])
+def test_a_change_with_mended_digests_breaks_the_signature(space: Workspace, name: str) -> None:
+    path = space.bundle / name
+    path.write_bytes(path.read_bytes() + b" ")
+    mend(space.bundle)
+    assert "signature" in " ".join(wrong(space, space.bundle))
+
+
+def test_a_stripped_signature_and_an_extra_file_are_found(space: Workspace, tmp_path: Path) -> None:
+    (space.bundle / "helper.py").write_text("import os")
+    assert "helper.py" in wrong(space, space.bundle)
+    (space.bundle / "helper.py").unlink()
+    (space.bundle / "model.sig").unlink()
+    chain = json.loads((space.bundle / "chain.json").read_text()) | {"signer": None}
+    (space.bundle / "chain.json").write_text(json.dumps(chain))
+    mend(space.bundle)
+    assert wrong(space, space.bundle), "who knows keys does not take an unsigned bundle for a signed one"
+
+
+def leaves(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to every plain value within nested data."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if items is None:
+        yield way
+    else:
+        for key, inner in items:
+            yield from leaves(inner, (*way, key))
+
+
+def altered(value: Any, way: tuple[Any, ...]) -> None:
+    *most, last = way
+    for key in most:
+        value = value[key]
+    old = value[last]
+    value[last] = (old + 1) if isinstance(old, int | float) and not isinstance(old, bool) else f"{old}x"
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_every_field_of_a_receipt_altered_is_found(made: dict[bool, Path], tmp_path: Path, signed: bool) -> None:
+    space = copied(made[signed], tmp_path / "space")
+    place = space.out / "outputs.json"
+    before = place.read_text()
+    count = 0
+    for way in leaves(json.loads(before)[0]["receipt"]):
+        listing = json.loads(before)
+        altered(listing[0]["receipt"], way)
+        place.write_text(json.dumps(listing))
+        assert wrong(space, space.out / "000.png"), way
+        count += 1
+    assert count > 20
+
+
+def test_an_output_swapped_for_another_is_found(space: Workspace) -> None:
+    first, second = space.out / "000.png", space.out / "001.png"
+    data = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(data)
+    assert wrong(space, space.out)
+
+
+def test_an_output_of_another_model_is_found(space: Workspace, tmp_path: Path) -> None:
+    trained = makar.fit("gaussian", makar.data("digits"), budget="3 steps", seed=9).trained
+    other = space.chain.save(trained, tmp_path / "runs" / "other")
+    findings = verify(space.out / "000.png", Verifier(space.verifier.anchors, space.home, other))
+    assert any(f.what == "receipt and bundle" and f.state == "fails" for f in findings)
+
+
+def test_a_stripped_credential_says_so_and_never_that_it_is_real(space: Workspace, tmp_path: Path) -> None:
+    from PIL import Image
+
+    bare = tmp_path / "bare.png"
+    with Image.open(space.out / "000.png") as image:
+        image.save(bare)
+    findings = verify(bare, space.verifier)
+    assert not holds(findings)
+    assert {f.state for f in findings} == {"absent"}
+    words = " ".join(f.why for f in findings) + detect(bare, space.chain).why
+    assert "real" not in words
+    assert "authentic" not in words
+
+
+@pytest.mark.parametrize("line", range(5))
+@pytest.mark.parametrize("change", ["altered", "removed", "doubled"])
+def test_every_ledger_line_changed_is_found(space: Workspace, line: int, change: str) -> None:
+    place = next(space.home.ledger.glob("0*.jsonl"))
+    lines = place.read_text().splitlines(keepends=True)
+    assert len(lines) > 4
+    new = {"altered": [lines[line].replace("a", "b", 1)], "removed": [], "doubled": [lines[line]] * 2}[change]
+    place.write_text("".join([*lines[:line], *new, *lines[line + 1 :]]))
+    assert any(f.wrong for f in verify_ledger(space.home.ledger, space.verifier))
+
+
+def test_edits_keep_their_history_in_order(space: Workspace, tmp_path: Path) -> None:
+    start = space.out / "grid.png"
+    one, two, three = (tmp_path / f"{i}.png" for i in (1, 2, 3))
+    edit(start, crop(start.read_bytes(), "image/png", 0, 0, 90, 90), one, space.chain)
+    edit(one, resize(one.read_bytes(), "image/png", 64, 64), two, space.chain)
+    drawn = tmp_path / "drawn.png"
+    from PIL import Image
+
+    Image.new("L", (64, 64), 7).save(drawn)
+    edit(two, replaced(drawn), three, space.chain)
+    findings = [f for f in verify(three, space.verifier) if f.what.startswith(("credential", "receipt"))]
+    assert all(f.state == "holds" for f in findings), findings
+    steps = trace(three, space.verifier)
+    kinds = [s.kind for s in steps]
+    assert kinds[0] == "output"
+    assert kinds.count("edit") == 3
+    assert kinds[-1] == "source"
+    assert "cropped" in steps[2].why
+    assert "resized" in steps[1].why
+
+
+def test_genuine_things_can_be_signed_and_are_not_called_made_by_a_model(space: Workspace, tmp_path: Path) -> None:
+    from PIL import Image
+
+    photo, signed = tmp_path / "photo.jpg", tmp_path / "signed.jpg"
+    Image.new("RGB", (64, 48), (90, 120, 30)).save(photo)
+    vouch(photo, "digitalCapture", signed, space.chain)
+    found = detect(signed, space.chain)
+    assert found.verdict == "signed"
+    assert found.ai is False
+    assert detect(space.out / "000.png", space.chain).ai is True
+
+
+def test_what_a_withdrawal_touches(space: Workspace) -> None:
+    item = json.loads((space.bundle / "data.json").read_text())["items"]["train"][0]
+    for spec, count in ((f"item:{item}", 1), ("source:digits", 1797)):
+        touched = withdraw.withdraw(spec, space.chain, "asked for")
+        assert [d["items"] for d in touched.datasets] == [count]
+        assert [m["family"] for m in touched.models] == ["gaussian"]
+        assert len(touched.outputs) == COUNT + 1  # and the grid
+    assert not withdraw.search({"creator": "nobody"}, space.chain).datasets
+    lines = space.home.withdrawn.read_text().splitlines()
+    assert [json.loads(line)["why"] for line in lines] == ["asked for", "asked for"]
+    with pytest.raises(MakarError, match="names nothing"):
+        withdraw.withdraw("digits", space.chain)
+
+
+def test_nothing_secret_leaves_the_folder_of_keys(space: Workspace, tmp_path: Path) -> None:
+    own = space.chain.keys
+    assert own is not None
+    space.stranger(tmp_path / "public")
+    secrets = [own.watermark, own.signer_key, own.model_key, own.watermark.hex().encode()]
+    secrets += [b"".join(pem.splitlines()[1:-1]) for pem in (own.signer_key, own.model_key)]
+    secrets.append(keys.watermark_key(own, json.loads((space.bundle / "config.json").read_text())["id"]))
+    secrets.append(str(Path.home()).encode() if Path.home() != Path("/") else b"\x00never")
+    looked = 0
+    for path in [*space.root.rglob("*"), *(tmp_path / "public").rglob("*")]:
+        if path.is_file() and space.home.keys not in path.parents:
+            data = path.read_bytes()
+            assert not [s for s in secrets if s in data], path
+            looked += 1
+    assert looked > 20
+
+
+def test_one_switch_turns_it_off_and_the_card_says_so(space: Workspace, tmp_path: Path) -> None:
+    off = Chain(space.home, space.chain.policy, on=False)
+    before = (len(list(space.chain.ledger.entries())), sorted(space.home.root.rglob("*")))
+    trained = makar.fit("gaussian", makar.data("digits"), budget="3 steps").trained
+    place = off.save(trained, tmp_path / "runs" / "off")
+    mark, said = off.watermark(trained, None)
+    issue(off, Origin.of(trained, place, mark, said), sample.sample(trained, 2), tmp_path / "off")
+    assert (len(list(space.chain.ledger.entries())), sorted(space.home.root.rglob("*"))) == before
+    assert json.loads((place / "chain.json").read_text())["on"] is False
+    assert "The chain was off when this was made" in (place / "README.md").read_text()
+    assert not list((tmp_path / "off").glob("*.c2pa"))
+    assert not (place / "model.sig").exists()
+    assert said.name is None
+    assert "turned off" in said.why
+
+
+def test_formats_of_before_are_read_still(space: Workspace) -> None:
+    for name in (
+        "rights.json",
+        "chain.json",
+        "datasheet.md",
+        "croissant.json",
+        "bom.cdx.json",
+        "spdx.json",
+        "model.sig",
+    ):
+        (space.bundle / name).unlink()
+    config = json.loads((space.bundle / "config.json").read_text()) | {"format": 1}
+    config.pop("parameters")
+    (space.bundle / "config.json").write_text(json.dumps(config))
+    mend(space.bundle)
+    assert bundle.load(space.bundle).family == "gaussian"
+    unknown = Verifier(keys.Anchors())
+    assert holds(verify_bundle(space.bundle, unknown))
