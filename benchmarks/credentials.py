@@ -24,7 +24,7 @@ from PIL import Image
 
 from makar.core.files import write_json
 from makar.provenance import credentials, keys
-from makar.provenance.credentials import Claim, ModelIngredient, Parent
+from makar.provenance.credentials import Claim, ModelIngredient, Parent, SourceType
 from makar.provenance.home import Home
 from makar.provenance.keys import Anchors, Keys
 from makar.provenance.media import SOURCE_TYPES
@@ -32,7 +32,7 @@ from makar.verbs.machine import describe
 
 PNG = "image/png"
 ROUNDS, MOST_MS, MOST_BYTES = 9, 15.0, 8_000
-MADE = "trainedAlgorithmicMedia"
+MADE: SourceType = "trainedAlgorithmicMedia"
 RECEIPT: dict[str, Any] = {
     "version": 1, "kind": "pictures", "media_type": PNG, "content": "a" * 64, "outputs": ["b" * 64],
     "recipe": {"sampler": "heun", "steps": 18, "seed": 7, "index": 3}, "model": "c" * 64, "family": "diffusion",

@@ -1,6 +1,6 @@
 """Marks in pictures: how often a clean one is accused, how often a marked one is found after attacks, at what cost.
 
-    python benchmarks/picture_watermarks.py [--most CELLS] [--out FILE]
+    python benchmarks/picture_watermarks.py [--only WHAT] [--most CELLS] [--out FILE]
 
 Clean pictures for `dct` are pieces of three photographs (turned, mirrored, resized), random fields of spectrum 1/f^a,
 and drawings, each with a key of its own, since pieces of one photograph are not independent: the chance in a p-value is
@@ -42,7 +42,7 @@ from makar.watermarks.initial_noise import InitialNoise
 Picture = np.ndarray
 LEVELS = (1e-3, 1e-6)
 CLEAN, PARTS = 2_500, 4  # clean pictures of 64 x 64 in a part, parts
-SIDES = {48: 200, 64: 200, 128: 150, 256: 60, 512: 20}  # marked pictures of each size
+SIDES = {48: 100, 64: 100, 128: 60, 256: 30, 512: 10}  # marked pictures of each size
 FAMILIES = {"flow_matching": (64, 4096), "diffusion": (64, 4096)}  # pools of the initial noise
 
 
@@ -290,6 +290,7 @@ def measure(what: str, which: Any, n: int) -> Cell:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--most", type=int, help="make at most so many cells now")
+    parser.add_argument("--only", help="timed, attacked, initial or clean")
     parser.add_argument("--out", type=Path, default=RESULTS / "picture_watermarks.json")
     args = parser.parse_args()
     results = Results(args.out, {"clean": [CLEAN, PARTS], "levels": LEVELS})
@@ -297,6 +298,7 @@ def main() -> None:
     wanted += [{"what": "attacked", "which": side, "n": n, "code": code("dct")} for side, n in SIDES.items()]
     wanted += [{"what": "initial", "which": f, "n": 1000, "code": code("initial_noise")} for f in FAMILIES]
     wanted += [{"what": "clean", "which": part, "n": CLEAN, "code": code("dct")} for part in range(PARTS)]
+    wanted = [cell for cell in wanted if args.only in (None, cell["what"])]
     make(results, wanted, measure, args.most)
     cells = [c for c in results.cells if "error" not in c]
     parts = [c for c in cells if c["what"] == "clean"]

@@ -14,6 +14,7 @@ import argparse
 import ast
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def lossy(sound: Sound, ratio: float, top: float) -> Sound:
     padded = np.r_[np.zeros(576), low, np.zeros(576 * 2 - len(low) % 576)]
     frames = np.lib.stride_tricks.sliding_window_view(padded, 1152)[::576]
     spectrum = frames @ BASIS.T
-    for a, b in zip(EDGES[:-1], EDGES[1:], strict=True):
+    for a, b in pairwise(EDGES):
         power = np.mean(spectrum[:, a:b] ** 2, 1, keepdims=True)
         step = np.sqrt(12 * power * 10 ** (-ratio / 10)) + 1e-6
         spectrum[:, a:b] = np.rint(spectrum[:, a:b] / step) * step

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from makar.core import files
@@ -245,6 +245,7 @@ def test_a_crash_while_rotating_leaves_whole_keys(
     assert (left.signer == own.signer) == (at < 4)
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=50), purpose=st.text(max_size=9), other=st.text(max_size=9), at=st.integers(0, 10**6))
 def test_a_signature_is_for_one_purpose_and_one_text(data: bytes, purpose: str, other: str, at: int) -> None:
     own, anchors = _ours()
@@ -257,6 +258,7 @@ def test_a_signature_is_for_one_purpose_and_one_text(data: bytes, purpose: str, 
     assert keys.check(anchors, purpose, data, base64.b64encode(raw).decode()) is None
 
 
+@settings(deadline=None)
 @given(junk=st.one_of(st.text(max_size=99), st.binary(max_size=99).map(lambda b: base64.b64encode(b).decode())))
 def test_junk_is_no_signature(junk: str) -> None:
     assert keys.check(_ours()[1], "test", b"", junk) is None

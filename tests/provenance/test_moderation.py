@@ -1,7 +1,7 @@
 """Moderation: disguises are seen through, plain text raises no alarm, and what is not caught is known.
 
 The bypass suite below writes 12 terms in 14 disguises and has each found (168 of 168); four further ways to say the
-same are not found, which the last test of it states. False alarms are counted on half a million characters of English
+same are not found, which the last test of it states. False alarms are counted on over 400 000 characters of English
 prose on Python, which hold none of the terms.
 """
 

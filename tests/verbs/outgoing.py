@@ -29,7 +29,7 @@ def sha256(data: bytes) -> str:
 def checks(credential: State = "holds", signature: State = "holds", ledger: State = "holds") -> Checks:
     """Checks that find what they are told to find."""
     return Checks(
-        lambda path: Finding(path.name, credential, f"it {credential}"),
+        lambda path, receipt: Finding(path.name, credential, f"it {credential}"),
         lambda path: Finding("signature", signature, f"it {signature}"),
         lambda path: [Finding("ledger", ledger, f"it {ledger}")],
     )

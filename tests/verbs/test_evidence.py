@@ -232,7 +232,8 @@ def test_real_credentials_signatures_and_ledgers_are_checked(ann: Person, home: 
     place = Home(home)
     keys = keyring.init(place, "House")
     out = outgoing.folder(tmp_path / "o", {"1.txt": b"a boat"})
-    claim = credentials.Claim("1.txt", "text/plain", "trainedAlgorithmicMedia")
+    made = outgoing.receipt(b"a boat", "text").plain()
+    claim = credentials.Claim("1.txt", "text/plain", "trainedAlgorithmicMedia", made)
     signed_text = credentials.sign(b"a boat", claim, keys)
     assert signed_text.sidecar is not None
     files.write_bytes(out / "1.txt.c2pa", signed_text.sidecar)
@@ -245,6 +246,10 @@ def test_real_credentials_signatures_and_ledgers_are_checked(ann: Person, home: 
     assert of_outputs["credential"].held, of_outputs["credential"].why
     assert of_bundle["signature"].held, of_bundle["signature"].why
     assert of_bundle["ledger"].held, of_bundle["ledger"].why
+    listing = (out / "outputs.json").read_text()
+    files.write_text(out / "outputs.json", listing.replace("CC0-1.0", "MIT"))
+    assert "another receipt" in evidence.gather(out, place)["credential"].why
+    files.write_text(out / "outputs.json", listing)
     stranger = evidence.gather(out, ann.home)
     assert not stranger["credential"].held  # intact, and signed by nobody whom Ann knows
     files.write_bytes(out / "1.txt", b"a ship")

@@ -120,6 +120,18 @@ def test_an_altered_file_and_a_broken_credential_are_refused(place: Home, tmp_pa
     assert reasons(out, place) == ("1.txt is not the file that outputs.json names; it was changed",)
 
 
+def test_a_receipt_that_nobody_vouches_for_is_refused(place: Home, tmp_path: Path) -> None:
+    """Without a credential the ledger says which receipt the file has: a kinder licence written in is found."""
+    honest = outgoing.receipt(BOAT, "text", licence="CC-BY-NC-4.0")
+    Ledger(place.ledger).append("output", {"receipt": honest.digest(), "sha256": outgoing.sha256(BOAT)})
+    forged = outgoing.folder(tmp_path / "o", {"1.txt": BOAT}, licence="CC0-1.0")
+    assert "neither a credential of a known key nor the ledger" in reasons(forged, place, credential="absent")[0]
+    assert "neither a credential" in reasons(forged, place, credential="untrusted")[0]
+    files.remove(forged)
+    honest_folder = outgoing.folder(tmp_path / "o", {"1.txt": BOAT}, licence="CC-BY-NC-4.0")
+    assert go(honest_folder, place, "research", credential="absent").files == ("1.txt",)
+
+
 def test_an_output_without_a_receipt_is_refused(place: Home, tmp_path: Path) -> None:
     out = outgoing.folder(tmp_path / "o", {"1.txt": BOAT})
     listing = json.loads((out / "outputs.json").read_text())
@@ -288,9 +300,11 @@ def test_the_marking_report_says_which_measures_are_met(place: Home, tmp_path: P
     assert [answer["met"] for answer in measures.values()] == ["in part", "yes", "yes", "yes", "yes"]
     assert report["note"] == profile.NO_ADVICE
     bare = outgoing.folder(tmp_path / "p" / "o", {"1.txt": BOAT}, watermark={"name": None, "why": "too short"})
+    made = outgoing.receipt(BOAT, "text", watermark={"name": None, "why": "too short"})
+    Ledger(place.ledger).append("output", {"receipt": made.digest(), "sha256": outgoing.sha256(BOAT)})
     report = json.loads((go(bare, place, credential="absent").folder / "marking_report.json").read_text())
     measures = report["files"]["1.txt"]
-    assert [answer["met"] for answer in measures.values()] == ["no", "no", "no", "yes", "yes"]
+    assert [answer["met"] for answer in measures.values()] == ["no", "no", "yes", "yes", "yes"]
     assert measures["1.1.2 imperceptible watermark"]["why"] == "too short"
 
 

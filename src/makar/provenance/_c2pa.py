@@ -81,7 +81,7 @@ class Found:
 
 
 def read(data: bytes, media_type: str, sidecar: bytes | None, anchors: Anchors) -> Found | None:
-    """The manifests of a file with the library's findings on them, or None where there are none.
+    """The manifests of a file with the library's findings on them, or None where none are in it or beside it.
 
     Raises Unreadable for whatever is malformed.
     """
@@ -96,13 +96,15 @@ def read(data: bytes, media_type: str, sidecar: bytes | None, anchors: Anchors) 
             found = Found(mapping(json.loads(reader.json())), {})
             older = lineage(found)[1:]
             return Found(found.store, {label: _alone(c2pa, context, reader, label) for label in older})
-    except (c2pa.C2paError.ManifestNotFound, c2pa.C2paError.RemoteManifest):
-        return None  # there is none, or it is said to lie elsewhere: nothing is fetched
+    except c2pa.C2paError.ManifestNotFound:
+        return None
     except c2pa.C2paError.NotSupported as error:
         if sidecar is None:
             return None  # a kind of file that has no place for one
         raise Unreadable(plain(error)) from None
     except (c2pa.C2paError, ValueError, TypeError, RecursionError) as error:
+        if str(error).startswith("Remote:"):
+            return None  # it is said to lie at an address, which is not asked
         raise Unreadable(plain(error)) from None
 
 

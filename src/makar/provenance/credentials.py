@@ -127,7 +127,7 @@ def read(data: bytes, media_type: str, sidecar: bytes | None, anchors: Anchors) 
     except _c2pa.Unreadable as error:
         return Reading("fails", f"the file or its credential is malformed ({error})")
     if found is None:
-        return Reading("absent", "there is no credential, which says nothing of where the file comes from")
+        return Reading("absent", "no credential is in it or beside it, which says nothing of where the file comes from")
     history = _reading.steps(found)
     newest = history[-1]
     state, why = _verdict(newest, history, str(found.store.get("validation_state")))

@@ -9,6 +9,7 @@ whatever a stranger sends and answers with a bool.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Self
@@ -70,13 +71,16 @@ class Frontier:
         return cls(size, nodes)
 
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
 def digests(plain: object) -> list[bytes] | None:
     """A list of at most 64 digests from lower-case hexadecimal (no tree is higher); None where it is none."""
     if not isinstance(plain, list | tuple) or len(plain) > 64:
         return None
     found = []
     for text in plain:
-        if not isinstance(text, str) or len(text) != 64 or not set(text) <= set("0123456789abcdef"):
+        if not isinstance(text, str) or not _DIGEST.fullmatch(text):
             return None
         found.append(bytes.fromhex(text))
     return found

@@ -14,6 +14,7 @@ from makar.provenance.home import Home
 from makar.provenance.keys import Anchors
 from makar.provenance.media import media_type
 from makar.provenance.profile import Evidence, Place
+from makar.provenance.receipts import Receipt
 
 _LARGEST = 1 << 30  # bytes of a file that are read
 
@@ -22,7 +23,7 @@ _LARGEST = 1 << 30  # bytes of a file that are read
 class Checks:
     """Checks that need keys and libraries: of an output's credential, a bundle's signature, and the ledger."""
 
-    credential: Callable[[Path], Finding]
+    credential: Callable[[Path, Receipt | None], Finding]  # the receipt is the one listed for the file
     signature: Callable[[Path], Finding]
     ledger: Callable[[Path], Sequence[Finding]]
 
@@ -31,19 +32,23 @@ class Checks:
         """As this workspace sees them."""
         anchors = Anchors.of(home)
         return cls(
-            lambda path: _credential(path, anchors),
+            lambda path, receipt: _credential(path, receipt, anchors),
             lambda path: _signature(path, anchors),
             lambda path: _ledger(path, anchors),
         )
 
 
-def _credential(path: Path, anchors: Anchors) -> Finding:
+def _credential(path: Path, receipt: Receipt | None, anchors: Anchors) -> Finding:
+    """Fails too where outputs.json, which nobody signs, lists another receipt than the credential holds."""
     from makar.provenance import credentials
 
+    what = f"credential of {path.name}"
     side = path.with_name(f"{path.name}.c2pa")
     sidecar = side.read_bytes() if side.is_file() else None
     reading = credentials.read(path.read_bytes(), media_type(path), sidecar, anchors)
-    return Finding(f"credential of {path.name}", reading.state, reading.why)
+    if reading.receipt is not None and (receipt is None or reading.receipt != receipt.plain()):
+        return Finding(what, "fails", "outputs.json lists another receipt than the one that it holds")
+    return Finding(what, reading.state, reading.why)
 
 
 def _signature(path: Path, anchors: Anchors) -> Finding:

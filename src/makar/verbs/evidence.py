@@ -152,7 +152,7 @@ def outputs_evidence(listed: Sequence[Output], home: Home, policy: Policy, check
     pictures = [o for o in listed if media_type(o.path).startswith("image/")]
     known = signed.known_to(Anchors.of(home))
     good = approvals.approved(policy, [sha256(o.data) for o in listed], approvals.kept(home), known)
-    credential = {o.name: checks.credential(o.path) for o in listed}
+    credential = {o.name: checks.credential(o.path, o.receipt) for o in listed}
     return [
         each("receipt", [(o, r is not None, "it has none") for o, r in receipts]),
         each("credential", [(o, credential[o.name].state == "holds", credential[o.name].why) for o in listed]),

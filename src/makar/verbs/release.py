@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -112,7 +112,7 @@ def release(
         raise MakarError(f"{source} holds no outputs to release")
     shown = evidence.gather(source, home, gate.checks)
     reports = tuple(profile.check(profile.load(name), shown) for name in gate.policy.profiles)
-    credentials = {o.name: gate.checks.credential(o.path) for o in found}
+    credentials = {o.name: gate.checks.credential(o.path, o.receipt) for o in found}
     reasons = _reasons(gate, found, credentials, reports)
     entry = {"use": use, "from": source.name, "policy": gate.policy.digest(), "time": signed.stamp(now)}
     if reasons:
@@ -134,8 +134,9 @@ def _reasons(
     if gate.use not in gate.policy.uses:
         allowed = ", ".join(gate.policy.uses) or "no use"
         reasons.append(f"the policy '{gate.policy.name}' releases for {allowed}, not for {gate.use} use")
+    logged = _logged(gate)
     for output in found:
-        reasons += _intact(output, credentials[output.name])
+        reasons += _intact(output, credentials[output.name], logged)
     reasons += _together(found, [_licence(gate, o) for o in found])
     reasons += _together(found, [_blocked(gate, o) for o in found])
     reasons += _together(found, [_consent(gate, o) for o in found])
@@ -157,7 +158,8 @@ def _together(found: Sequence[Output], each: Sequence[Sequence[str]]) -> list[st
     return [f"{first[reason]}{f' and {n - 1} more' if n > 1 else ''}: {reason}" for reason, n in counted.items()]
 
 
-def _intact(output: Output, credential: Finding) -> list[str]:
+def _intact(output: Output, credential: Finding, logged: Mapping[str, str] | None) -> list[str]:
+    """Whether file and receipt are those that were made: as the credential says, or else the ledger."""
     reasons = []
     if sha256(output.data) != output.sha256:
         reasons.append(f"{output.name} is not the file that outputs.json names; it was changed")
@@ -165,7 +167,13 @@ def _intact(output: Output, credential: Finding) -> list[str]:
         reasons.append(f"{output.name} has no receipt, so where it comes from is not known")
     if credential.state == "fails":
         reasons.append(f"{output.name}: its credential does not hold: {credential.why}")
+    elif credential.state != "holds" and logged is not None and not _in_ledger(output, logged):
+        reasons.append(f"{output.name}: neither a credential of a known key nor the ledger has this receipt of it")
     return reasons
+
+
+def _in_ledger(output: Output, logged: Mapping[str, str]) -> bool:
+    return output.receipt is not None and logged.get(output.receipt.digest()) == sha256(output.data)
 
 
 def _licence(gate: Gate, output: Output) -> list[str]:
@@ -239,7 +247,7 @@ def _contents(
         if source.is_dir()
         else files.to_json([dict(o.listed) for o in found]).encode()
     )
-    logged = _logged(gate)
+    logged = _logged(gate) or {}
     marking = {o.name: marking_of(o, credentials[o.name], logged) for o in found}
     contents[_MARKING] = files.to_json({"note": profile.NO_ADVICE, "source": _CODE, "files": marking}).encode()
     policy = {"name": gate.policy.name, "version": gate.policy.version, "digest": gate.policy.digest()}
@@ -261,7 +269,7 @@ def _contents(
 _CODE = "Code of Practice on Transparency of AI-Generated Content (10 June 2026), section 1"
 
 
-def marking_of(output: Output, credential: Finding, logged: set[str]) -> dict[str, dict[str, str]]:
+def marking_of(output: Output, credential: Finding, logged: Collection[str]) -> dict[str, dict[str, str]]:
     """For each measure of the Code: whether the output meets it ("yes", "in part", "no") and why.
 
     `logged` are digests of receipts that the ledger has.
@@ -297,10 +305,12 @@ def marking_of(output: Output, credential: Finding, logged: set[str]) -> dict[st
     return {measure: {"met": met, "why": why} for measure, (met, why) in answers.items()}
 
 
-def _logged(gate: Gate) -> set[str]:
+def _logged(gate: Gate) -> dict[str, str] | None:
+    """The sha256 of every output by its receipt's digest, as the ledger has them; None where there is no ledger."""
     if not gate.home.ledger.is_dir():
-        return set()
-    return {str(entry.body.get("receipt")) for entry in Ledger(gate.home.ledger).entries("output")}
+        return None
+    entries = Ledger(gate.home.ledger).entries("output")
+    return {str(entry.body.get("receipt")): str(entry.body.get("sha256")) for entry in entries}
 
 
 def _enter(gate: Gate, kind: str, body: Mapping[str, Any]) -> None:

@@ -26,7 +26,7 @@ from makar.core.learner import Batch
 from makar.core.model import Model
 from makar.core.noise import Noise, seed_from
 from makar.core.spaces import Classes, Space
-from makar.data import Dataset
+from makar.data import Dataset, rights
 from makar.verbs.budget import Budget, Clock, Pace
 from makar.verbs.collapse import spread
 from makar.verbs.energy import Meter
@@ -216,6 +216,7 @@ def prepare(
     """
     if family not in registry.modules("families"):
         raise MakarError(f"there is no family '{family}'{did_you_mean(family, registry.modules('families'))}")
+    rights.require_trainable(data.manifest)
     codec_name, fitted = make_codec(data, codec, codec_settings)
     x = fitted.encode(data.train.things)
     labels = None

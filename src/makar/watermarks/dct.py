@@ -35,7 +35,7 @@ from makar.watermarks._spread import signs, strongest
 BLOCK, TILE = 8, 64
 PLACES = [(u, v) for u in range(5) for v in range(5) if 2 <= u + v <= 4]
 LEAST = 48  # pixels: the shorter side that a picture must have to be marked
-MOST = 1024  # pixels of a side that are looked at
+MOST = 1024  # pixels of a side that are looked at, half as many at other scales
 SEEN = 24  # and to be looked at, since it may have been cropped or made smaller since
 _CARRIERS = {1: 1, 2: 1, 3: 3, 4: 3}  # channels that carry the mark, by their number; the last of 2 or 4 is alpha
 _SOFT = 4.0  # levels: coefficients well above count by their sign, those below by their value
@@ -124,9 +124,10 @@ class DCT(Watermark):
             return Detection(
                 "dct", None, f"a picture of {size} pixels is too small to be judged: it takes {SEEN} x {SEEN}"
             )
-        luma = torch.from_numpy(_middle(brightness(picture)))
+        whole = brightness(picture)
         found, words = [], []
         for scale in (1.0, *self.config.scales):
+            luma = torch.from_numpy(_middle(whole, MOST if scale == 1.0 else MOST // 2))
             height, width = (round(side / scale) for side in luma.shape)
             if min(height, width) < SEEN:
                 continue
@@ -186,10 +187,10 @@ def _waves() -> Array:
     return np.stack([3.0 / (u + v) * np.outer(basis[u], basis[v]) for u, v in PLACES])
 
 
-def _middle(luma: Array) -> Array:
-    """At most 1024 x 1024 pixels from the middle, cut at whole tiles: enough, and never more than memory holds."""
-    top, left = (max(0, side - MOST) // 2 // TILE * TILE for side in luma.shape)
-    return luma[top : top + MOST, left : left + MOST]
+def _middle(luma: Array, most: int) -> Array:
+    """At most `most` pixels of each side from the middle, cut at whole tiles: enough, whatever one is given."""
+    top, left = (max(0, side - most) // 2 // TILE * TILE for side in luma.shape)
+    return luma[top : top + most, left : left + most]
 
 
 def _resized(luma: Tensor, height: int, width: int) -> Tensor:

@@ -21,7 +21,7 @@ def test_the_tail_is_that_of_the_gamma_distribution(total: float, count: int) ->
 
 
 def test_exposure_grows_with_repetition_and_the_control_has_none(tmp_path: Path) -> None:
-    data = manual(tmp_path, 40_000)
+    data = manual(tmp_path, 20_000)
     found = canaries(fit("ngram", data, "2s", settings={"order": 2}, codec="symbols"), data, candidates=256)
     assert found.finding == "alarm"
     control, *planted = [f.value for f in found.figures]
@@ -32,7 +32,7 @@ def test_exposure_grows_with_repetition_and_the_control_has_none(tmp_path: Path)
 
 def test_a_model_without_memory_raises_no_alarm(tmp_path: Path) -> None:
     """Single symbols know which digits are frequent and nothing of their order."""
-    data = manual(tmp_path, 40_000)
+    data = manual(tmp_path, 20_000)
     trained = fit("ngram", data, "2s", settings={"order": 1}, codec="symbols")
     found = [canaries(trained, data, repeats=(1,), candidates=128, each=6, seed=seed) for seed in range(6)]
     assert {f.finding for f in found} == {"none"}
@@ -41,7 +41,7 @@ def test_a_model_without_memory_raises_no_alarm(tmp_path: Path) -> None:
 
 
 def test_what_is_extracted_before_redaction_is_not_after_it(tmp_path: Path) -> None:
-    data = manual(tmp_path, 40_000)
+    data = manual(tmp_path, 20_000)
     trained = fit("ngram", data, "2s", settings={"order": 12}, codec="symbols")
     found = redaction(trained, data)
     assert found.finding == "none", found.why

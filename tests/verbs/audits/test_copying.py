@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from makar.data import load
 from makar.provenance import nearest
 from makar.provenance.home import Home
 from makar.verbs.audits import indices
+from makar.verbs.audits._items import with_training
 from makar.verbs.audits.copying import copying
 from makar.verbs.sample import sample
 from makar.verbs.train import fit
@@ -30,16 +32,21 @@ def test_a_copier_of_pictures_is_caught_and_a_gaussian_is_not() -> None:
     assert clean.figure("near copies").high < 0.03
 
 
-@pytest.mark.parametrize(("order", "finding"), [(3, "none"), (20, "alarm")])
+@pytest.mark.parametrize(("order", "finding"), [(3, "none"), (12, "alarm")])
 def test_text(order: int, finding: str, tmp_path: Path) -> None:
-    data = manual(tmp_path)
-    found = copying(fit("ngram", data, "2s", settings={"order": order}, codec="symbols"), data, n=40)
+    """Text that stands ten times in the training set is learnt by heart by a model of long contexts."""
+    data = manual(tmp_path, 12_000, size=100)
+    data = with_training(data, [*data.train.things] * 10, "everything ten times")
+    found = copying(fit("ngram", data, "2s", settings={"order": order}, codec="symbols"), data, n=60)
     assert found.finding == finding, found.why
 
 
 def test_rows(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    lines = [f"{i * 7919 % 1000},{i * 104_729 % 1013},{'abc'[i % 3]}" for i in range(600)]
+    chance = np.random.default_rng(0)
+    lines = [
+        f"{x:.3f},{y:.3f},{'abc'[k]}" for x, y, k in zip(*chance.normal(size=(2, 600)), [0, 1, 2] * 200, strict=True)
+    ]
     path.write_text("\n".join(["x,y,z", *lines]), encoding="utf-8")
     data = load(f"csv:{path}", licence="CC0-1.0")
     assert copying(fit("kernel", data, "1s", settings={"bandwidth": 0.001, "swap": 0.001}), data).finding == "alarm"

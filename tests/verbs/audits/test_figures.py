@@ -10,9 +10,7 @@ from sklearn.metrics import roc_auc_score
 from makar.verbs.audits import _figures
 
 
-@pytest.mark.parametrize(
-    ("hits", "n"), [(0, 1), (0, 30), (1, 30), (15, 30), (29, 30), (30, 30), (7, 2000), (990, 1297)]
-)
+@pytest.mark.parametrize(("hits", "n"), [(0, 1), (0, 30), (1, 30), (15, 30), (29, 30), (30, 30), (7, 2000), (9, 1297)])
 def test_clopper_pearson_is_the_exact_interval(hits: int, n: int) -> None:
     exact = binomtest(hits, n).proportion_ci(method="exact")
     assert _figures.clopper_pearson(hits, n) == pytest.approx((exact.low, exact.high), abs=1e-9)

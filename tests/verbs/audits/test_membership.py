@@ -1,4 +1,4 @@
-"""Membership: a memoriser is caught, a model that cannot remember is not accused, a split that is not random is said."""
+"""Membership: a memoriser is caught, a model that cannot remember is not accused, a biased split is said."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from makar.core.model import HasLogProb
-from makar.data import load
+from makar.data import Dataset, load
 from makar.verbs.audits.membership import _closeness, membership
 from makar.verbs.train import fit
 
@@ -16,14 +16,14 @@ from .texts import manual
 
 
 @pytest.fixture(scope="module")
-def digits():  # type: ignore[no-untyped-def]  # noqa: ANN201
+def digits() -> Dataset:
     return load("digits")
 
 
 @pytest.mark.parametrize(
     ("family", "settings"), [("kernel", {"bandwidth": 0.02}), ("ngram", {})], ids=["narrow kernel", "n-gram of pixels"]
 )
-def test_a_memoriser_is_caught(family: str, settings: dict[str, float], digits) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_a_memoriser_is_caught(family: str, settings: dict[str, float], digits: Dataset) -> None:
     found = membership(fit(family, digits, "1s", settings=settings), digits)
     assert found.finding == "alarm"
     assert found.figure("membership auc[loss]").low > 0.95
@@ -33,7 +33,7 @@ def test_a_memoriser_is_caught(family: str, settings: dict[str, float], digits) 
 
 
 @pytest.mark.parametrize("family", ["independent", "gaussian"])
-def test_a_model_of_few_parameters_raises_no_alarm(family: str, digits) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_a_model_of_few_parameters_raises_no_alarm(family: str, digits: Dataset) -> None:
     found = membership(fit(family, digits, "1s"), digits)
     assert found.finding == "none", found.why
     blind = found.figure("blind auc")
@@ -48,7 +48,7 @@ def test_no_false_alarms_where_nothing_can_be_remembered() -> None:
         assert found.finding == "none", found.why
 
 
-def test_reference_models_find_what_the_loss_does_not(digits) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_reference_models_find_what_the_loss_does_not(digits: Dataset) -> None:
     found = membership(fit("gaussian", digits, "1s"), digits, shadows=4)
     assert found.figure("membership tpr[lira").low > 4 * found.figure("membership tpr[loss").high
     assert found.finding == "alarm"
@@ -62,7 +62,7 @@ def test_reference_models_raise_no_alarm_of_their_own() -> None:
         assert found.figure("membership auc[lira").high < 0.6
 
 
-def test_without_a_likelihood_the_distance_to_what_is_made_is_used(digits) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def test_without_a_likelihood_the_distance_to_what_is_made_is_used(digits: Dataset) -> None:
     untrained = fit("gan", digits, "1 steps")
     assert not isinstance(untrained.model, HasLogProb)
     found = membership(untrained, digits, draws=100)
@@ -75,7 +75,7 @@ def test_without_a_likelihood_the_distance_to_what_is_made_is_used(digits) -> No
 
 
 def test_text_by_symbols(tmp_path: Path) -> None:
-    data = manual(tmp_path)
+    data = manual(tmp_path, 40_000, size=250)
     remembers = membership(fit("ngram", data, "2s", settings={"order": 8}, codec="symbols"), data)
     assert remembers.finding == "alarm"
     forgets = membership(fit("ngram", data, "2s", settings={"order": 1}, codec="symbols"), data)
@@ -93,6 +93,13 @@ def test_a_split_that_is_not_random_gives_no_verdict(tmp_path: Path) -> None:
     found = membership(fit("ngram", data, "1s", settings={"order": 8}, codec="symbols"), data)
     assert found.finding == "not measurable"
     assert found.figure("blind auc").low > 0.55
+
+
+def test_a_thousandth_of_false_positives_takes_three_thousand_items() -> None:
+    data = load("toy:moons", n=6200, held_out=3100)
+    found = membership(fit("kernel", data, "1s", settings={"bandwidth": 1e-4}), data, n=3100)
+    assert found.figure("membership tpr[loss;fpr=0.1%]").low > 0.9
+    assert found.details["not resolvable"] == []
 
 
 def test_too_few_items_give_no_verdict() -> None:
