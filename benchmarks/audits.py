@@ -89,7 +89,7 @@ def index_rates() -> dict[str, Any]:
 
 
 def verbatim_rates(name: str, text: str) -> dict[str, Any]:
-    pieces = [text[i : i + PIECE] for i in range(0, len(text), PIECE)]
+    pieces = [text[i : i + PIECE] for i in range(0, len(text) - PIECE, PIECE)]
     order = np.random.default_rng(0).permutation(len(pieces))
     train = [pieces[i] for i in order[: len(order) * 4 // 5]]
     fresh = [pieces[i] for i in order[len(order) * 4 // 5 :]]

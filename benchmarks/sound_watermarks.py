@@ -1,6 +1,6 @@
 """Marks in sounds: how often a clean one is accused, how often a marked one is found after attacks, at what cost.
 
-    python benchmarks/sound_watermarks.py [--most CELLS] [--out FILE]
+    python benchmarks/sound_watermarks.py [--only WHAT] [--most CELLS] [--out FILE]
 
 No family makes sound yet, so clean sounds are synthesised at 44.1 kHz: noises of several colours, chirps, melodies by
 rule, wavering harmonics with breath, and bursts. Each has a key of its own. "Lossy" is no MP3 coder but what such a
@@ -220,11 +220,13 @@ def measure(what: str, which: Any, n: int) -> Cell:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--most", type=int, help="make at most so many cells now")
+    parser.add_argument("--only", help="attacked or clean")
     parser.add_argument("--out", type=Path, default=RESULTS / "sound_watermarks.json")
     args = parser.parse_args()
     results = Results(args.out, {"clean": [CLEAN, PARTS, SHORT], "levels": LEVELS, "rate": RATE})
     wanted = [{"what": "attacked", "which": s, "n": n, "code": code()} for s, n in SECONDS.items()]
     wanted += [{"what": "clean", "which": part, "n": CLEAN, "code": code()} for part in range(PARTS)]
+    wanted = [cell for cell in wanted if args.only in (None, cell["what"])]
     make(results, wanted, measure, args.most)
     cells = [c for c in results.cells if "error" not in c]
     parts = [c for c in cells if c["what"] == "clean"]

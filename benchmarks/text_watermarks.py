@@ -61,7 +61,15 @@ def maker(name: str, folder: Path) -> Maker:
         from makar.data import load
         from makar.verbs.train import fit
 
-        trained = fit(family, load(f"text:{folder}"), "30s", 0, {}, codec=kind, codec_settings=settings)
+        trained = fit(
+            family,
+            load(f"text:{folder}", accept=f"text:{folder.name}"),
+            "30s",
+            0,
+            {},
+            codec=kind,
+            codec_settings=settings,
+        )
         return trained.model, trained.codec
     documents = chapters(folder, "train")[::2]
     codec = codec_type(codec_type.Config(**settings)).fit(documents)

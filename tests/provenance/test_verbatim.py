@@ -26,7 +26,7 @@ def ids(count: int) -> list[str]:
 
 @cache
 def documents() -> list[str]:
-    """The reference manual of Python, every line once, since its topics repeat each other, in pieces and in no order."""
+    """The reference manual of Python, every line once, as its topics repeat each other, in pieces and in no order."""
     text = "\n".join(dict.fromkeys(line for t in pydoc_data.topics.topics.values() for line in t.splitlines()))
     found = [text[i : i + 3000] for i in range(0, len(text), 3000)]
     return [found[i] for i in np.random.default_rng(0).permutation(len(found))]

@@ -51,7 +51,7 @@ def table(folder: Path) -> Dataset:
         lines.append(f"{chance.gauss('rgb'.index(colour), 1.0):.3f},{colour},{chance.choice('sl')}")
     path = folder / "table.csv"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return load(f"csv:{path}")
+    return load(f"csv:{path}", licence="CC0-1.0")
 
 
 def suitable(recipe: Recipe, folder: Path) -> Dataset:

@@ -45,9 +45,9 @@ def test_what_is_saved_is_what_is_loaded(model: makar.Fitted, saved: Path) -> No
 
 def test_the_card_carries_the_licence_and_numbers_of_the_run(model: makar.Fitted, saved: Path) -> None:
     card = (saved / "README.md").read_text()
-    assert card.startswith("---\nlibrary_name: makar\nlicense: cc-by-4.0\n")
+    assert card.startswith('---\nlicense: "cc-by-4.0"\nlibrary_name: "makar"\n')
     assert model.trained.manifest.digest in card
-    assert f"{model.record.steps:,} steps" in card
+    assert f"steps: {model.record.steps:,};" in card
     assert f"{model.trained.parameters:,} numbers learnt" in card
 
 

@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(keys_app, name="keys")
     app.add_typer(ledger_app, name="ledger")
     app.add_typer(policy_app, name="policy")
-    for command in (verify, trace, detect, withdraw, edit, vouch):
+    for command in (verify, trace, detect, audit, withdraw, edit, vouch):
         app.command(command.__name__)(command)
 
 
@@ -51,9 +51,11 @@ def keys_init(
     """Make a certificate chain, a signing key and a watermark secret."""
     from makar.provenance import keys
     from makar.provenance.home import Home
+    from makar.verbs.chain import Chain
 
     home = Home.here()
     made = keys.init(home, name, days)
+    Chain.here(on=True).sign_what_was_unsigned()
     words = (
         f"wrote {home.keys}: keys of '{name}', fingerprint {made.fingerprint}; keep this folder secret and backed up\n"
         "What you sign is TRUSTED where your root certificate is believed, and VALID BUT UNTRUSTED everywhere else: "
@@ -139,6 +141,23 @@ def detect(
     show(found.to_json(), as_json, f"{found.verdict}: {found.why}")
 
 
+def audit(
+    model: Annotated[Path, typer.Argument(help="A bundle.")],
+    data: Annotated[str | None, typer.Option(help="Its data, where this workspace does not remember it.")] = None,
+    only: Annotated[
+        str | None, typer.Option(help="Names with commas; 'canaries' trains again and must be named.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Copying, extraction, membership, leakage and bias, as numbers with intervals. Exit code 3 at an alarm."""
+    from makar.apps.office import audited
+
+    plain, words, alarm = audited(model, data, only)
+    show(plain, as_json, words)
+    if alarm:
+        raise SystemExit(DOES_NOT_HOLD)
+
+
 @ledger_app.command("show")
 def ledger_show(
     kind: Annotated[str | None, typer.Option(help="Only entries of this kind, such as model or output.")] = None,
@@ -157,7 +176,25 @@ def ledger_prove(number: Annotated[int, typer.Argument(help="The entry's number.
     """A proof that an entry is in the ledger whose head is signed, as JSON; it is checked with the public key."""
     from makar.verbs.chain import Chain
 
-    typer.echo(json.dumps(Chain.here().ledger.prove(number), ensure_ascii=False, indent=1))
+    ledger = Chain.here(on=True).ledger
+    entry = next((e for e in ledger.entries() if e.n == number), None)
+    proof = ledger.prove(number)  # refuses a number that there is not
+    typer.echo(json.dumps({"entry": entry and entry.line, "proof": proof}, ensure_ascii=False, indent=1))
+
+
+@ledger_app.command("check")
+def ledger_check(
+    proof: Annotated[Path, typer.Argument(help="What `makar ledger prove` printed.")],
+    key: Key = None,
+    as_json: Json = False,
+) -> None:
+    """Check such a proof with the public key alone. Exit code 3 where it does not hold."""
+    from makar.apps.office import proved
+
+    found = proved(proof, key)
+    show(found.to_json(), as_json, f"{found.state}: {found.why}")
+    if found.wrong:
+        raise SystemExit(DOES_NOT_HOLD)
 
 
 @ledger_app.command("head")

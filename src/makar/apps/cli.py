@@ -40,6 +40,7 @@ HeldOut = Annotated[float | None, typer.Option(help="Share (or, from 1 up, numbe
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out items that cannot be read, and say so.")]
 Drawn = Annotated[int | None, typer.Option("-n", help="Things drawn to be scored (1000; of text 100).", min=2)]
 NoChain = Annotated[bool, typer.Option("--no-chain", help="Write no ledger, receipt, mark or signature, and say so.")]
+Allow = Annotated[str | None, typer.Option(help="Only data that may be used so: private, research or commercial.")]
 Accept = Annotated[list[str] | None, typer.Option(help="Train on this data, by name, though its licence is unknown.")]
 Threads = Annotated[int | None, typer.Option(help="Threads for the arithmetic (default: all cores).", min=1)]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting of the family, such as --set latent=8.")]
@@ -57,11 +58,13 @@ def data_options(
     held_out: float | None,
     skip_bad: bool,
     accept: list[str] | None = None,
+    allow: str | None = None,
+    attribution: str | None = None,
 ) -> dict[str, Any]:
     """The options of a data source that were given."""
     given = {
         "size": size, "label": label, "licence": licence, "held_out": held_out, "skip_bad": skip_bad or None,
-        "accept": tuple(accept) if accept else None,
+        "accept": tuple(accept) if accept else None, "allow": allow, "attribution": attribution,
     }  # fmt: skip
     return {key: value for key, value in given.items() if value is not None}
 
@@ -104,6 +107,7 @@ def compare(
     size: Size = None,
     label: Label = None,
     licence: Licence = None,
+    accept: Accept = None,
     held_out: HeldOut = None,
     skip_bad: SkipBad = False,
     as_json: Json = False,
@@ -111,7 +115,7 @@ def compare(
     """Race every family that fits the data, and write the table and the page."""
     from makar.apps.race import race
 
-    options = data_options(size, label, licence, held_out, skip_bad)
+    options = data_options(size, label, licence, held_out, skip_bad, accept)
     race(data, families, budget, seeds, out, workers, n, options, timeout, price, cluster, retry, as_json)
 
 
@@ -130,7 +134,9 @@ def train(
     size: Size = None,
     label: Label = None,
     licence: Licence = None,
+    attribution: Annotated[str | None, typer.Option(help="Whom to name for your data.")] = None,
     accept: Accept = None,
+    allow: Allow = None,
     held_out: HeldOut = None,
     skip_bad: SkipBad = False,
     no_chain: NoChain = False,
@@ -141,7 +147,7 @@ def train(
     from makar.verbs.chain import Chain
 
     use_threads(threads)
-    options = data_options(size, label, licence, held_out, skip_bad, accept)
+    options = data_options(size, label, licence, held_out, skip_bad, accept, allow, attribution)
     chain = Chain.here(False if no_chain else None)
     train_one(family, data, options, budget, price, out, seed, settings_from(settings), chain, as_json)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from makar.core.errors import MakarError
-from makar.provenance.findings import holds
+from makar.provenance.findings import Finding, holds
 from makar.provenance.home import Home
 from makar.provenance.keys import Keys
-from makar.verbs.chain import Chain
+from makar.provenance.ledger_check import entry_holds
+from makar.verbs.chain import Chain, HeadChecker
 from makar.verbs.verify import Verifier, verify, verify_ledger
 
 _MARKS = {"holds": "✓", "fails": "✗", "absent": "–", "untrusted": "!", "unknown": "?"}
@@ -115,3 +117,31 @@ def vouched(path: Path, out: Path, kind: str) -> Path:
     if not path.is_file():
         raise MakarError(f"there is no file at {path}")
     return edit.vouch(path, kind, out, Chain.here())
+
+
+def proved(path: Path, key: Path | None) -> Finding:
+    """Whether an entry is in the ledger whose head somebody believed has signed."""
+    anchors = Verifier.here(key).anchors
+    try:
+        plain = json.loads(path.read_bytes())
+        line, proof = str(plain["entry"]), plain["proof"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise MakarError(f"{path} is not what `makar ledger prove` prints: an entry and its proof") from None
+    return entry_holds(proof, line, HeadChecker(anchors))
+
+
+def audited(model: Path, spec: str | None, only: str | None) -> tuple[list[dict[str, Any]], str, bool]:
+    """A model's audits, kept in the workspace: as JSON data, in words, and whether one raised an alarm."""
+    from makar.verbs import audit, bundle
+
+    chain = Chain.here()
+    trained = bundle.load(model)
+    names = audit.chosen(only)
+    results = audit.audit(trained, audit.reopened(trained, chain, spec), names)
+    place = audit.keep(trained, results, chain, model)
+    lines: list[str] = []
+    for result in results:
+        lines.append(f"{result.name}: {result.finding}; {result.why} ({result.cpu_seconds:.1f} CPU s)")
+        lines += [f"    {s.name:<44} {s.value:.4g}  ({s.low:.4g} to {s.high:.4g}, n = {s.n})" for s in result.figures]
+    alarm = any(result.finding == "alarm" for result in results)
+    return [r.to_json() for r in results], "\n".join([*lines, f"kept in {place}"]), alarm

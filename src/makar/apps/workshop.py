@@ -23,6 +23,7 @@ from makar.verbs.chain import Chain
 from makar.verbs.estimate import estimate
 from makar.verbs.guard import guard, remember_items
 from makar.verbs.issue import Origin, issue
+from makar.verbs.permit import permit
 from makar.verbs.train import fit, prepare
 
 
@@ -41,7 +42,8 @@ def train_one(
     """Train and write the bundle; the checkpoint beside it is what a killed run goes on from."""
     plan = recipe.resolve(family)
     limits = Budget.parse(budget, price)
-    data = load_data(spec, **options)
+    data = load_data(spec, **options, blocked=tuple(chain.policy.blocked))
+    permit(chain, "train", data.manifest)
     given: dict[str, Any] = {
         "settings": plan.settings | settings,
         "codec": plan.codec,
@@ -93,6 +95,7 @@ def sample_from(
 ) -> None:
     """Draw and write files with their receipts, and a grid or a preview to look at."""
     trained = bundle.load(model)
+    permit(chain, "sample", trained.manifest, [trained.id])
     mark, said = chain.watermark(trained, sampling.default_sampler(trained, sampler, settings))
     artifacts = sampling.sample(trained, n, seed, label, sampler, settings, mark)
     kept = guard(chain, trained, artifacts)

@@ -13,6 +13,7 @@ above is a leak, what does not is a property of the data (and still no test of a
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -83,7 +84,6 @@ def _exact(train: list[Any], held: list[Any]) -> Check:
 
 def _words(texts: list[str]) -> list[Codes]:
     """Words as 62-bit numbers, the same in every text."""
-    import hashlib
 
     def code(word: str) -> int:
         return int.from_bytes(hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()) >> 2

@@ -18,7 +18,6 @@ from makar.core import config, registry
 from makar.core.sampler import Sampler
 from makar.core.spaces import Levels, Reals
 from makar.core.watermark import Watermark
-from makar.data import Dataset
 from makar.data.manifest import write_manifest
 from makar.provenance import keys as keyring
 from makar.provenance import signing
@@ -107,6 +106,11 @@ class Chain:
         listed = list(entries)
         if self.on and listed:
             self.ledger.append_all(listed)
+
+    def sign_what_was_unsigned(self) -> None:
+        """Sign the ledger's head, once there are keys: what was entered before them is then covered too."""
+        if self.keys is not None and self.home.ledger.is_dir():
+            self.ledger.seal()
 
     def facts(self, trained: Trained) -> dict[str, Any]:
         """What a bundle's chain.json says."""
@@ -208,9 +212,3 @@ def shape_of(trained: Trained) -> tuple[int, ...] | None:
 def signs() -> bool:
     """Whether the library that puts credentials into files is installed."""
     return find_spec("c2pa") is not None
-
-
-def blocked_by(policy: Policy, data: Dataset) -> list[str]:
-    """Names on the policy's block list that the data's name, source or classes contain."""
-    words = " ".join([data.manifest.name, data.manifest.source, *data.manifest.classes]).lower()
-    return [name for name in policy.blocked if name.lower() in words]

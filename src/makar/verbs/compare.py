@@ -21,6 +21,7 @@ from makar.core import files, registry
 from makar.core.errors import MakarError, did_you_mean
 from makar.core.spaces import Columns, Levels, Reals, Tokens
 from makar.data import load as load_data
+from makar.data import rights
 from makar.verbs._isolate import COMMAND, Task, run
 from makar.verbs.budget import Budget
 from makar.verbs.probe import probe
@@ -105,6 +106,7 @@ def plan(
     limit = Budget.parse(budget, price)
     given = dict(options or {})
     dataset = load_data(spec, **given)
+    rights.require_trainable(dataset.manifest)
     n = enough(dataset.modality) if n is None else n
     if seeds < 1 or n < 2:
         raise MakarError(f"a comparison needs at least one seed and two generated items, not {seeds} and {n}")

@@ -16,6 +16,9 @@ from PIL import Image
 from makar.core.artifact import Artifact
 from makar.data.export import to_csv
 
+PREVIEW = "grid.png"
+"""A look at all pictures or points at once, which is no output of its own."""
+
 _GRID_SIDE = 96  # pixels on screen for one small picture
 
 
@@ -79,7 +82,7 @@ def encoded(
     things = [a.content for a in artifacts]
     if kind == "pictures":
         shown = [(f"{i:03d}.png", to_image(t, levels), artifacts[i : i + 1]) for i, t in enumerate(things)]
-        shown.append(("grid.png", grid(things, levels), artifacts))
+        shown.append((PREVIEW, grid(things, levels), artifacts))
         return [File(name, png(_finished(image, finish)), "image/png", tuple(within)) for name, image, within in shown]
     if kind == "text":
         texts = [t.encode("utf-8", "replace") for t in things]
@@ -92,7 +95,7 @@ def encoded(
     points = np.stack(things)
     rows = [{f"x{i}": float(v) for i, v in enumerate(point)} for point in points]
     table = File("points.csv", to_csv(rows).encode("utf-8"), "text/csv", tuple(artifacts))
-    return [table, File("grid.png", scatter(points), "image/png", tuple(artifacts))]
+    return [table, File(PREVIEW, scatter(points), "image/png", tuple(artifacts))]
 
 
 def _finished(image: Image.Image, finish: Callable[[np.ndarray], np.ndarray]) -> Image.Image:

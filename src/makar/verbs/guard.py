@@ -8,22 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
-import torch
-from torch import Tensor
 
 from makar.core.artifact import Artifact
-from makar.core.spaces import Levels, Space
 from makar.data import Dataset, pii
 from makar.provenance import nearest, verbatim
 from makar.provenance.receipts import Nearness
+from makar.verbs.audits import indices
 from makar.verbs.chain import Chain
 from makar.verbs.trained import Trained
-
-_RATE = 0.01  # share of fresh items that count as copies by chance
-_TEXTS = ("text", "rows")
 
 
 @dataclass(frozen=True)
@@ -39,26 +31,11 @@ def remember_items(chain: Chain, data: Dataset, trained: Trained) -> None:
     """Keep, in the workspace, what the guard needs to know of the training items. It is in no bundle."""
     if not chain.on:
         return
-    digest, items = data.manifest.digest, data.manifest.items["train"]
-    policy = chain.policy
+    digest, policy = data.manifest.digest, chain.policy
     if policy.copies != "off" and nearest.load(chain.home, digest) is None:
-        train, space = comparable(trained, data.train.things)
-        held_out, _ = comparable(trained, data.held_out.things)
-        index = nearest.build(train, held_out, items, digest, space, data.manifest.attribution, _RATE)
-        nearest.save(index, chain.home)
+        nearest.save(indices.index_of(data, trained.codec), chain.home)
     if policy.verbatim and data.modality == "text" and verbatim.load(chain.home, digest) is None:
-        verbatim.save(verbatim.build(list(data.train.things), items, digest), chain.home)
-
-
-def comparable(trained: Trained, things: Sequence[Any]) -> tuple[Tensor | list[str], Space | None]:
-    """Things in the form that the index compares, and the space they are in."""
-    modality = trained.manifest.modality
-    if modality == "text":
-        return list(things), None
-    if modality == "pictures":
-        pixels = torch.from_numpy(np.stack(things)).permute(0, 3, 1, 2).long()
-        return pixels, Levels(tuple(pixels.shape[1:]), trained.levels)
-    return trained.codec.encode(things), trained.codec.space
+        verbatim.save(verbatim.build(list(data.train.things), data.manifest.items["train"], digest), chain.home)
 
 
 def guard(chain: Chain, trained: Trained, artifacts: Sequence[Artifact]) -> Kept:
@@ -78,12 +55,11 @@ def guard(chain: Chain, trained: Trained, artifacts: Sequence[Artifact]) -> Kept
 
 def near(chain: Chain, trained: Trained, artifacts: Sequence[Artifact]) -> list[Nearness | None]:
     """How near each output is to the training items; None where this workspace has no index of them."""
-    index = None
+    found = None
     if chain.on and chain.policy.copies != "off":
-        index = nearest.load(chain.home, trained.manifest.digest)
-    if index is None:
-        return [None] * len(artifacts)
-    return list(index.judge(comparable(trained, [a.content for a in artifacts])[0]))
+        things, manifest = [a.content for a in artifacts], trained.manifest
+        found = indices.judge(chain.home, manifest.digest, manifest.modality, things, trained.codec)
+    return [None] * len(artifacts) if found is None else list(found)
 
 
 def objection(chain: Chain, artifact: Artifact, distance: Nearness | None, quotes: verbatim.Quotes | None) -> str:

@@ -1,14 +1,14 @@
 """Issue: outputs as files that say where they come from.
 
 Every file gets a receipt. Where there are keys the receipt travels in the file's content credential, or for kinds of
-file that have no place for one, in FILE.c2pa beside it; signing is the last write. `outputs.json` lists all files with
-their receipts, and the ledger gets the receipt's digest.
+file that have no place for one, in FILE.c2pa beside it; signing is the last write. `outputs.json` lists the outputs with
+their receipts, and the ledger gets every receipt's digest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,19 +60,31 @@ def issue(
     written: list[Path] = []
     listing: list[dict[str, Any]] = []
     entries: list[tuple[str, dict[str, Any]]] = []
-    for file in export.encoded(artifacts, origin.trained.levels, lambda p: finished(chain, origin, p)):
-        file, put_on = labelled(chain, file)
-        receipt = receipt_for(chain, origin, file, put_on, near.get(file.artifacts[0].id))
+    for plain in export.encoded(artifacts, origin.trained.levels, lambda p: finished(chain, origin, p)):
+        nearness = near.get(plain.artifacts[0].id) if len(plain.artifacts) == 1 else None
+        file, receipt = described(chain, origin, plain, nearness)
         signed = sign(chain, origin, file, receipt)
         for name, data in signed.items():
             files.write_bytes(out / name, data)
             written.append(out / name)
         listed = entry(file, sha256(signed[file.name]), receipt)
-        listing.append(listed)
+        if file.name != export.PREVIEW:
+            listing.append(listed)
         entries.append(("output", recorded(listed, receipt)))
     files.write_json(out / "outputs.json", listing)
     chain.record_all(entries)
     return [*written, out / "outputs.json"]
+
+
+def described(chain: Chain, origin: Origin, file: File, nearest: Nearness | None) -> tuple[File, Receipt]:
+    """The file with what the policy asks to be written into it, and its receipt."""
+    file, put_on = labelled(chain, file)
+    receipt = receipt_for(chain, origin, file, put_on, nearest)
+    if "cn" not in chain.policy.labels or file.media_type not in labels.FIELD_TYPES:
+        return file, receipt
+    data = labels.with_metadata(file.data, file.media_type, labels.aigc_fields(receipt))
+    file = replace(file, data=data)
+    return file, receipt_for(chain, origin, file, [*put_on, labels.FIELD], nearest)
 
 
 def finished(chain: Chain, origin: Origin, picture: np.ndarray) -> np.ndarray:
@@ -87,16 +99,16 @@ def finished(chain: Chain, origin: Origin, picture: np.ndarray) -> np.ndarray:
 
 
 def labelled(chain: Chain, file: File) -> tuple[File, list[str]]:
-    """The file with visible words, where it is text, and the policy's metadata; and which labels are on."""
+    """The file with the visible words that the policy asks for, and which visible labels are on."""
     put_on: list[str] = []
     data = file.data
     for kind in chain.policy.labels:
         if file.media_type == "text/plain":
             data = labels.visible_text(data.decode("utf-8"), kind).encode("utf-8")
-            put_on.append(f"visible:{kind}")
+            put_on.append(labels.VISIBLE[kind])
         elif file.media_type == "image/png" and not isinstance(labels.visible(pixels(data), kind), str):
-            put_on.append(f"visible:{kind}")
-    return File(file.name, data, file.media_type, file.artifacts), put_on
+            put_on.append(labels.VISIBLE[kind])  # it had room for it, so `finished` drew it
+    return replace(file, data=data), put_on
 
 
 def pixels(data: bytes) -> np.ndarray:

@@ -7,7 +7,7 @@ needs the file, the bundle's directory and the public key, and no workspace: mak
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from makar.provenance.ledger import Ledger
 from makar.provenance.receipts import Receipt
 from makar.verbs import bundle
 from makar.verbs.chain import HeadChecker
+from makar.verbs.export import PREVIEW
 
 _LIMIT = 2**30  # bytes of an output that are read
 
@@ -40,22 +41,12 @@ class Verifier:
         home = Home.here()
         return cls(Anchors.of(home), home, model)
 
-    @property
-    def public_keys(self) -> dict[str, bytes]:
-        """Keys for models and records, PEM, by fingerprint."""
-        return dict(self.anchors.model_keys)
-
-    @property
-    def believes_nobody(self) -> bool:
-        """Whether there is no key that a signature could be checked by."""
-        return not self.anchors.roots and not self.anchors.model_keys
-
 
 def verify(path: Path, verifier: Verifier) -> list[Finding]:
     """Findings on whatever is at `path`."""
     if is_bundle(path):
         return verify_bundle(path, verifier)
-    if path.is_dir() and sorted(path.glob("[0-9]*.jsonl")):
+    if path.is_dir() and ((path / "heads.jsonl").exists() or sorted(path.glob("[0-9]*.jsonl"))):
         return verify_ledger(path, verifier)
     if path.is_dir():
         return verify_folder(path, verifier)
@@ -70,11 +61,8 @@ def is_bundle(path: Path) -> bool:
 
 
 def verify_ledger(path: Path, verifier: Verifier) -> list[Finding]:
-    """Findings on a ledger. Where nobody is believed, that nobody has signed it is said and held against nothing."""
-    found = Ledger(path, None).verify(HeadChecker(verifier.anchors))
-    if verifier.believes_nobody:
-        return [replace(f, required=False) if f.state == "untrusted" else f for f in found]
-    return found
+    """Findings on a ledger. Where nobody's key is known, that nobody signed it is said and held against nothing."""
+    return Ledger(path, None).verify(HeadChecker(verifier.anchors) if verifier.anchors.model_keys else None)
 
 
 # Outputs
@@ -118,7 +106,7 @@ def look(path: Path, verifier: Verifier) -> Seen:
 def _credential(reading: credentials.Reading, listed: dict[str, Any] | None, verifier: Verifier) -> tuple[Any, str]:
     if reading.state != "absent":
         return reading.state, reading.why
-    if verifier.believes_nobody and listed is not None:
+    if verifier.anchors.empty and listed is not None:
         return "absent", "it was made without keys: its receipt is beside it, and nobody has signed it"
     return "absent", (
         "it carries no content credential, so nobody vouches for it; that says nothing about how it was made"
@@ -127,7 +115,7 @@ def _credential(reading: credentials.Reading, listed: dict[str, Any] | None, ver
 
 def _expected(reading: credentials.Reading, listed: dict[str, Any] | None, verifier: Verifier) -> bool:
     """An output made without keys may lack a credential; where there are keys, or no receipt, it may not."""
-    return reading.state != "absent" or listed is None or not verifier.believes_nobody
+    return reading.state != "absent" or listed is None or not verifier.anchors.empty
 
 
 def _receipt(
@@ -250,7 +238,9 @@ def verify_folder(path: Path, verifier: Verifier) -> list[Finding]:
         if place is not None and seen.receipt is not None:
             found.append(match(seen.receipt, place))
             places[place] = None
-    own = {*listed, *(f"{name}.c2pa" for name in listed), "outputs.json"}
+    if (path / PREVIEW).is_file() and not verifier.anchors.empty:
+        found += look(path / PREVIEW, verifier).findings
+    own = {*listed, *(f"{name}.c2pa" for name in listed), "outputs.json", PREVIEW}
     for extra in sorted(p.name for p in path.iterdir() if p.name not in own):
         found.append(Finding(extra, "unknown", "outputs.json does not list it", required=False))
     for place in places:
@@ -297,7 +287,7 @@ def _files(path: Path) -> list[Finding]:
 
 
 def _signature(path: Path, verifier: Verifier) -> Finding:
-    found = signing.verify(path, verifier.public_keys)
+    found = signing.verify(path, verifier.anchors.model_keys)
     if found.state != "absent":
         return found
     try:
@@ -306,6 +296,6 @@ def _signature(path: Path, verifier: Verifier) -> Finding:
         signer = None
     if signer is not None:
         return Finding("signature", "fails", f"the bundle says that key {signer} signed it, and model.sig is not there")
-    if verifier.believes_nobody:
+    if verifier.anchors.empty:
         return Finding("signature", "absent", "the bundle was made without keys; nobody vouches for it", required=False)
     return Finding("signature", "absent", "nobody has signed the bundle, though this workspace knows keys")

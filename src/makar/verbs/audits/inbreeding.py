@@ -119,7 +119,7 @@ def bred(data: Dataset, trained: Trained, things: Sequence[Any], labels: Tensor 
 
 
 def _described(old: Manifest, trained: Trained, hashes: list[str], real: int) -> Manifest:
-    verdict = rights.of(trained.manifest)
+    said = rights.of(trained.manifest).words()
     licence = old.licence
     source = f"drawn from model {trained.id} ({trained.family} on {trained.manifest.name})"
     members = []
@@ -136,7 +136,7 @@ def _described(old: Manifest, trained: Trained, hashes: list[str], real: int) ->
         modality=old.modality, source=source if not real else f"{real} items of {old.source}; the rest {source}",
         licence=licence, attribution=old.attribution, classes=old.classes,
         items={"train": hashes, "held_out": old.items["held_out"]}, split=old.split,
-        notes=[f"{len(hashes) - real} of {len(hashes)} training items were made by a model", f"rights: {verdict.words()}"],
+        notes=[f"{len(hashes) - real} of {len(hashes)} training items were made by a model", f"rights: {said}"],
         past=manifests.Past(origin=origin, members=members, accepted=old.accepted, optouts=old.optouts),
     )  # fmt: skip
 
