@@ -3,7 +3,7 @@
     python benchmarks/detector.py [--budget 3s] [--most CELLS]
 
 Every family trains on 697 digits and makes 550. A detector learns 660 digits that no model has seen against outputs of
-the families in `LEARNT` (two thirds of those digits; the rest calibrates it), and is judged on 440 further digits and on
+families in `LEARNT` (two thirds of those digits; the rest calibrates it), and is judged on 440 further digits and on
 outputs that it has not seen: AUROC with DeLong's interval, and the share found at the threshold that 1 % of clean
 digits exceed. Attacks are made on digits and outputs alike. No bar: where a detector fails is what this shows.
 """

@@ -53,7 +53,7 @@ def size(path: Path) -> tuple[int, int]:
 def test_help_and_listings_import_no_torch() -> None:
     code = (
         "import sys; from makar.apps import cli\n"
-        "rooms = [[room] for room in ('families', 'metrics', 'samplers', 'codecs', 'recipes')]\n"
+        "rooms = [[room] for room in ('families', 'metrics', 'samplers', 'codecs', 'watermarks', 'recipes')]\n"
         "for words in (['--help'], *rooms, ['data', 'sources']):\n"
         "    sys.argv = ['makar', *words]\n"
         "    try: cli.main()\n"
@@ -65,7 +65,7 @@ def test_help_and_listings_import_no_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("room", ["families", "metrics", "samplers", "codecs", "recipes"])
+@pytest.mark.parametrize("room", ["families", "metrics", "samplers", "codecs", "watermarks", "recipes"])
 def test_listings(makar: Call, room: str) -> None:
     listed = makar.json(room)
     assert isinstance(listed, dict)

@@ -161,6 +161,7 @@ def sample(
         plan = {"sampler": type(how).__module__.rpartition(".")[2], "sampler_settings": config.to_plain(how.config)}
     if mark is not None:
         plan["watermark"] = type(mark).__module__.rpartition(".")[2]
+        plan["watermark_settings"] = config.to_plain(mark.config)
     return [
         Artifact(
             kind=trained.manifest.modality,

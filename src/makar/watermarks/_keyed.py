@@ -106,6 +106,7 @@ class TextMark(Watermark, ABC):
     """A mark that bends the choice of the next symbol by a key and the h symbols before it."""
 
     modality = "text"
+    needs_model = True  # its codec, to read the text as the sampler did
     purpose: ClassVar[bytes]
     """Keeps the bits of one kind of mark apart from those of another under the same key; at most 16 bytes."""
 

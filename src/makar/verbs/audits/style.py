@@ -124,7 +124,8 @@ def blocked(style: Style, fresh: Sequence[Any], works: Sequence[Any]) -> Result:
     )
     bars = {"clean items refused": style.rate, "works refused": WORTH, "distance": style.threshold}
     details = {"references": style.references, "clean items": len(style.clean)}
-    shown = f"{100 * figures[1].value:.0f} % of further works are refused, and {100 * figures[0].value:.1f} % of clean items"
+    of_works, of_clean = (100 * figures[i].value for i in (1, 0))
+    shown = f"{of_works:.0f} % of further works are refused, and {of_clean:.1f} % of clean items"
     if figures[0].low > style.rate or high < WORTH:
         return Result("style", "alarm", f"'{style.name}' is not blocked as stated: {shown}", figures, bars, details)
     return Result("style", "none", f"'{style.name}': {shown}", figures, bars, details)
