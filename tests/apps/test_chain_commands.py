@@ -1,10 +1,9 @@
-"""The chain from the command line: keys, train, sample, verify, trace, detect, audit, withdraw, and their exit codes."""
+"""The chain from the command line: keys, train, sample, verify, trace, audit, withdraw, and their exit codes."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from tests.apps.test_cli import Call
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the chain was gone through once."""
     from typer.testing import CliRunner
 
@@ -32,7 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ):
             done = CliRunner().invoke(app, words, catch_exceptions=False)
             assert done.exit_code == 0, done.output
-    yield root
+    return root
 
 
 @pytest.fixture
@@ -72,7 +71,7 @@ def test_verify_leaves_with_3_where_something_does_not_hold(desk: Call) -> None:
     assert desk("verify", "nothing.png")[0] == 2
 
 
-def test_a_stranger_needs_the_public_key_the_output_and_the_bundle(desk: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stranger_needs_the_public_key_the_output_and_the_bundle(desk: Call) -> None:
     shutil.rmtree(".makar")
     shutil.copy("out/001.png", "001.png")
     plain = found(desk, 0, "verify", "001.png", "--bundle", "runs/v", "--key", "public")
@@ -134,6 +133,12 @@ def test_an_audit_finds_nothing_to_alarm_in_a_gaussian_of_its_copying(desk: Call
     results = found(desk, 0, "audit", "runs/v", "--only", "copying,leakage")
     assert [r["name"] for r in results] == ["copying", "overlap", "personal data"]
     assert {r["finding"] for r in results} <= {"none", "not measurable"}
+    assert found(desk, 0, "audit", "runs/v", "--replay")["holds"] is True
+    (kept,) = Path(".makar/audits").glob("*.json")
+    plain = json.loads(kept.read_text())
+    plain["results"][-1] |= {"figure": 0.5, "low": 0.5, "high": 0.5}
+    kept.write_text(json.dumps(plain))
+    assert found(desk, 3, "audit", "runs/v", "--replay")["holds"] is False
     assert desk("audit", "runs/v", "--only", "karma")[0] == 2
 
 
@@ -162,3 +167,13 @@ def test_without_the_chain_nothing_is_written_down(desk: Call) -> None:
     assert desk("sample", "runs/off", "-n", "2", "--out", "off", "--no-chain")[0] == 0
     assert sorted(Path(".makar").rglob("*")) == before
     assert "chain was off" in Path("runs/off/README.md").read_text()
+
+
+def test_the_card_shows_the_scores_of_a_training_that_was_scored(desk: Call) -> None:
+    words = ("train", "gaussian", "digits", "--budget", "2 steps", "--score", "100", "--out", "runs/s")
+    assert desk(*words)[0] == 0
+    (fd,) = [s for s in json.loads(Path("runs/s/score.json").read_text())["scores"] if s["name"].startswith("fd[")]
+    card = Path("runs/s/README.md").read_text()
+    assert "model-index" in card
+    assert f"{fd['value']:.4g}" in card
+    assert found(desk, 0, "verify", "runs/s")["holds"] is True

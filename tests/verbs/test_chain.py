@@ -122,6 +122,28 @@ def test_a_stranger_verifies_with_public_key_output_and_bundle_alone(space: Work
     assert "Handwritten Digits" in str(steps[-1].source)
 
 
+def test_the_official_tools_say_the_same(space: Workspace, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    import c2pa
+
+    place = tmp_path / "public"
+    space.stranger(place)
+    reader = c2pa.Reader(str(space.out / "000.png"))
+    assert reader.get_validation_state() == "Valid"
+    anchors = {"trust": {"user_anchors": (place / "root.pem").read_text()}, "verify": {"verify_trust": True}}
+    trusting = c2pa.Reader(str(space.out / "000.png"), context=c2pa.Context.from_dict(anchors))
+    assert trusting.get_validation_state() == "Trusted"
+    words = ["verify", "key", str(space.bundle), "--signature", str(space.bundle / "model.sig")]
+    call = [sys.executable, "-m", "model_signing", *words, "--public_key", str(place / "model.pub")]
+    assert subprocess.run(call, capture_output=True, check=False).returncode == 0
+    flip(space.bundle / "run.json", 40)
+    assert subprocess.run(call, capture_output=True, check=False).returncode == 1
+    flip(space.out / "000.png", -20)
+    assert c2pa.Reader(str(space.out / "000.png")).get_validation_state() == "Invalid"
+
+
 def test_who_does_not_know_the_key_is_told_so(space: Workspace, tmp_path: Path) -> None:
     other = Home(tmp_path / "other")
     keys.init(other, "somebody else")

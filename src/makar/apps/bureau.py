@@ -54,11 +54,11 @@ def decided(path: Path, by: str, reject: bool, note: str) -> Said:
     chain.record_all(("approval", {"what": d, "decision": decision, "by": own.fingerprint}) for d in digests.values())
     facts = {"decision": decision, "by": by, "key": own.fingerprint, "files": digests, "kept": [str(p) for p in kept]}
     lines = [f"{'rejected' if reject else 'approved'} by {by}, key {own.fingerprint}: {', '.join(digests)}"]
-    if own.fingerprint not in chain.policy.approvers:
-        named = ", ".join(chain.policy.approvers) or "nobody"
-        lines.append(
-            f"the policy '{chain.policy.name}' names {named} as approver, so here this decision counts nothing"
-        )
+    approvers = chain.policy.approvers
+    if approvers and own.fingerprint not in approvers:
+        lines.append(f"it counts for nothing here: the policy '{chain.policy.name}' names only {', '.join(approvers)}")
+    elif not approvers:
+        lines.append(f"nothing waits for it: the policy '{chain.policy.name}' names no approver")
     return facts, "\n".join(lines)
 
 

@@ -144,17 +144,23 @@ def detect(
 def audit(
     model: Annotated[Path, typer.Argument(help="A bundle.")],
     data: Annotated[str | None, typer.Option(help="Its data, where this workspace does not remember it.")] = None,
-    only: Annotated[
-        str | None, typer.Option(help="Names with commas; 'canaries' trains again and must be named.")
-    ] = None,
+    only: Annotated[str | None, typer.Option(help="Names with commas; canaries, which trains, must be named.")] = None,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Run the kept audits again and compare the figures.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Copying, extraction, membership, leakage and bias, as numbers with intervals. Exit code 3 at an alarm."""
-    from makar.apps.office import audited
+    from makar.apps.office import audited, audited_again
 
-    plain, words, alarm = audited(model, data, only)
-    show(plain, as_json, words)
-    if alarm:
+    if replay:
+        plain, words = audited_again(model, data)
+        show(plain, as_json, words)
+        wrong = not plain["holds"]
+    else:
+        results, words, wrong = audited(model, data, only)
+        show(results, as_json, words)
+    if wrong:
         raise SystemExit(DOES_NOT_HOLD)
 
 

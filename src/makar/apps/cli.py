@@ -140,6 +140,9 @@ def train(
     held_out: HeldOut = None,
     skip_bad: SkipBad = False,
     no_chain: NoChain = False,
+    score: Annotated[
+        int | None, typer.Option(help="Score so many things drawn; the card then shows it.", min=2)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train one model into a bundle. Killed, it goes on where it was; Ctrl-C keeps what is learnt."""
@@ -149,7 +152,7 @@ def train(
     use_threads(threads)
     options = data_options(size, label, licence, held_out, skip_bad, accept, allow, attribution)
     chain = Chain.here(False if no_chain else None)
-    train_one(family, data, options, budget, price, out, seed, settings_from(settings), chain, as_json)
+    train_one(family, data, options, budget, price, out, seed, settings_from(settings), chain, score, as_json)
 
 
 @app.command()

@@ -49,6 +49,11 @@ def verified(path: Path, bundle: Path | None, key: Path | None) -> tuple[dict[st
         findings = verify_ledger(ledger, verifier)
     else:
         findings = verify(path, verifier)
+    return told(findings)
+
+
+def told(findings: list[Finding]) -> tuple[dict[str, Any], str]:
+    """Findings as JSON data and in words."""
     whole = holds(findings)
     plain = {"holds": whole, "findings": [f.to_json() for f in findings]}
     lines = [f"{_MARKS[f.state]} {f.what}: {f.why}" for f in findings]
@@ -145,3 +150,12 @@ def audited(model: Path, spec: str | None, only: str | None) -> tuple[list[dict[
         lines += [f"    {s.name:<44} {s.value:.4g}  ({s.low:.4g} to {s.high:.4g}, n = {s.n})" for s in result.figures]
     alarm = any(result.finding == "alarm" for result in results)
     return [r.to_json() for r in results], "\n".join([*lines, f"kept in {place}"]), alarm
+
+
+def audited_again(model: Path, spec: str | None) -> tuple[dict[str, Any], str]:
+    """Whether the kept audits of a model give the same figures when they are run again."""
+    from makar.verbs import audit, bundle
+
+    chain = Chain.here()
+    trained = bundle.load(model)
+    return told(audit.replayed(trained, audit.reopened(trained, chain, spec), chain))

@@ -11,6 +11,8 @@ import typer
 
 from makar.apps import report, table
 from makar.core.errors import MissingExtra
+from makar.verbs.bundle import sha256
+from makar.verbs.chain import Chain
 from makar.verbs.compare import SUMMARY, Quiet, compare
 
 
@@ -59,6 +61,8 @@ def race(
         watch=Quiet() if as_json else table.watch(),
     )
     page = report.write_report(out)
+    record = {"families": families, "budget": budget, "seeds": seeds, "place": out.name}
+    Chain.here().record("comparison", record | {"summary": sha256((out / SUMMARY).read_bytes())})
     if as_json:
         typer.echo(json.dumps(json.loads((out / SUMMARY).read_text(encoding="utf-8")), ensure_ascii=False, indent=1))
         return

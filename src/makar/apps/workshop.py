@@ -37,6 +37,7 @@ def train_one(
     seed: int,
     settings: dict[str, Any],
     chain: Chain,
+    scored: int | None,
     as_json: bool,
 ) -> None:
     """Train and write the bundle; the checkpoint beside it is what a killed run goes on from."""
@@ -58,7 +59,8 @@ def train_one(
     checkpoint = out.with_name(f".{out.name}.checkpoint")
     with follow(plan.family, quiet=as_json) as watch:
         trained = fit(plan.family, data, limits, seed, checkpoint=checkpoint, watch=watch, **given)
-    chain.save(trained, out, {"spec": spec, "options": options})
+    scores = scoring.score(trained, data, scored) if scored is not None else []
+    chain.save(trained, out, {"spec": spec, "options": options}, scores)
     remember_items(chain, data, trained)
     record = trained.record
     facts = {

@@ -21,6 +21,7 @@ from makar.core.errors import MakarError, did_you_mean
 from makar.data import Dataset
 from makar.data import load as load_data
 from makar.provenance import safety
+from makar.provenance.findings import Finding
 from makar.verbs import sample
 from makar.verbs.audits._result import Result
 from makar.verbs.audits.bias import bias
@@ -89,6 +90,32 @@ def reopened(trained: Trained, chain: Chain, spec: str | None = None, **options:
 def audit(trained: Trained, data: Dataset, names: Sequence[str] = USUAL) -> list[Result]:
     """The named audits, one after the other."""
     return [result for name in names for result in AUDITS[name](trained, data)]
+
+
+def replayed(trained: Trained, data: Dataset, chain: Chain) -> list[Finding]:
+    """Run the newest kept audits again: are the figures the same? They are drawn with fixed seeds.
+
+    Raises MakarError where none are kept.
+    """
+    kept = safety.kept(chain.home, trained.id)
+    if not kept:
+        raise MakarError(f"no audits of model {trained.id[:12]} are kept here; run: makar audit BUNDLE")
+    path, before = kept[-1]
+    told = {(r.audit, r.name): r.figure for r in before.results}
+    kinds = {audit for audit, _ in told}
+    again = audit(trained, data, [name for name in AUDITS if name in kinds])
+    now_told = {(line.audit, line.name): line.figure for result in again for line in _lines(result)}
+    found = []
+    for (kind, name), figure in told.items():
+        new = now_told.get((kind, name))
+        same = new is not None and abs(new - figure) <= 1e-9 * max(1.0, abs(figure))
+        why = (
+            f"it is {figure:.6g} again"
+            if same
+            else f"it was {figure:.6g} and is now {new if new is None else f'{new:.6g}'}"
+        )
+        found.append(Finding(f"{kind}: {name} in {path.name}", "holds" if same else "fails", why))
+    return found
 
 
 def keep(trained: Trained, results: Sequence[Result], chain: Chain, place: Path) -> Path:

@@ -5,6 +5,7 @@
     data.json           manifest of the data: source, licence, digest of every item
     run.json            record of the run: recipe, pace, cost, curve, events, machine, environment
     rights.json         what the data's licences allow, and why
+    score.json          scores with their intervals, where the model was scored before it was saved
     chain.json          whether the chain was on, which policy was in force, who signs
     README.md           model card            } computed from the records above
     datasheet.md        datasheet of the data }
@@ -23,7 +24,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from makar.core import config, files, registry, spaces, state
 from makar.core.codec import Codec
 from makar.core.errors import MakarError
 from makar.core.model import Model
+from makar.core.score import Score
 from makar.data import Manifest, rights
 from makar.data.manifest import check as check_manifest
 from makar.provenance.documents import all_documents
@@ -50,7 +52,10 @@ _NAMES = {
 OFF: dict[str, Any] = {"on": False, "why": "saved without a workspace", "signer": None}
 
 
-def contents(trained: Trained, chain: Mapping[str, Any] = OFF) -> dict[str, bytes]:
+SCORES = "score.json"
+
+
+def contents(trained: Trained, chain: Mapping[str, Any] = OFF, scores: Sequence[Score] = ()) -> dict[str, bytes]:
     """All files of a bundle but its signature; `chain` says how it was made (chain.json)."""
     model = trained.model
     settings = {
@@ -74,6 +79,8 @@ def contents(trained: Trained, chain: Mapping[str, Any] = OFF) -> dict[str, byte
         "rights.json": rights.of(trained.manifest).to_json(),
         "chain.json": dict(chain),
     }
+    if scores:
+        plain[SCORES] = {"scores": [score.to_json() for score in scores]}
     found = {name: files.to_json(value).encode() for name, value in plain.items()}
     found["model.safetensors"] = state.save_tensors(dict(model.state_dict()))
     found |= all_documents(records(found))
@@ -84,14 +91,9 @@ def contents(trained: Trained, chain: Mapping[str, Any] = OFF) -> dict[str, byte
 def records(found: Mapping[str, bytes]) -> Records:
     """A bundle's records, parsed."""
     config_, data, run, rights_, chain = (json.loads(found[name]) for name in RECORDS)
-    return Records(
-        config_,
-        data,
-        run,
-        rights_,
-        chain,
-        digests={name: sha256(found[name]) for name in (*RECORDS, "model.safetensors")},
-    )
+    score = json.loads(found[SCORES]) if SCORES in found else {}
+    digests = {name: sha256(found[name]) for name in (*RECORDS, "model.safetensors")}
+    return Records(config_, data, run, rights_, chain, score, digests)
 
 
 def sha256(data: bytes) -> str:
@@ -104,13 +106,14 @@ def save(
     path: Path | str,
     chain: Mapping[str, Any] = OFF,
     sign: Callable[[Mapping[str, bytes]], bytes] | None = None,
+    scores: Sequence[Score] = (),
 ) -> Path:
     """Write a bundle. A bundle that is there already is replaced; any other folder is refused."""
     path = Path(path)
     files.recover(path)
     if path.exists() and not (path / "digests.json").exists() and (path.is_file() or any(path.iterdir())):
         raise MakarError(f"{path} is there already and is not a bundle; choose another place or remove it")
-    found = contents(trained, chain)
+    found = contents(trained, chain, scores)
     if sign is not None:
         found[SIGNATURE] = sign(found)
     files.write_directory(path, found)
@@ -153,7 +156,9 @@ def _assembled(path: Path, found: dict[str, bytes]) -> Trained:
 def _checked(path: Path) -> dict[str, bytes]:
     """All files of a bundle but its signature, every digest verified."""
     digests = read_digests(path)
-    names = _NAMES[2] if "chain.json" in digests else _NAMES[1]
+    names: tuple[str, ...] = _NAMES[2] if "chain.json" in digests else _NAMES[1]
+    if SCORES in digests:
+        names = (*names, SCORES)
     present = {str(p.relative_to(path)) for p in path.rglob("*") if not p.is_dir()} - {"digests.json", SIGNATURE}
     if set(digests) != set(names) or present != set(names):
         odd = sorted(present.symmetric_difference(names)) or sorted(set(digests).symmetric_difference(names))

@@ -7,7 +7,7 @@ nothing is signed; with the chain off nothing is written down either, and bundle
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -16,6 +16,7 @@ from typing import Any
 
 from makar.core import config, registry
 from makar.core.sampler import Sampler
+from makar.core.score import Score
 from makar.core.spaces import Levels, Reals
 from makar.core.watermark import Watermark
 from makar.data.manifest import write_manifest
@@ -114,19 +115,20 @@ class Chain:
 
     def facts(self, trained: Trained) -> dict[str, Any]:
         """What a bundle's chain.json says."""
-        policy = {"name": self.policy.name, "version": self.policy.version, "digest": self.policy.digest()}
+        rules = {"policy": self.policy.digest(), "policy_name": f"{self.policy.name}, version {self.policy.version}"}
         if not self.on:
-            return {"on": False, "why": "the chain was turned off", "signer": None, "policy": policy}
+            return {"on": False, "why": "the chain was turned off", "signer": None} | rules
         signer = self.keys.fingerprint if self.keys else None
         key = None if self.keys is None else keyring.fingerprint(keyring.watermark_key(self.keys, trained.id))
-        return {
-            "on": True,
-            "signer": signer,
-            "policy": policy,
-            "watermark": {"setting": self.policy.watermark, "key": key},
-        }
+        return {"on": True, "signer": signer} | rules | {"watermark": {"setting": self.policy.watermark, "key": key}}
 
-    def save(self, trained: Trained, path: Path | str, told: Mapping[str, Any] | None = None) -> Path:
+    def save(
+        self,
+        trained: Trained,
+        path: Path | str,
+        told: Mapping[str, Any] | None = None,
+        scores: Sequence[Score] = (),
+    ) -> Path:
         """Write a bundle with its documents, sign it where there is a key, and enter data and model in the ledger.
 
         `told` is what the user said when the data was opened (spec, options), which an audit needs to open it again;
@@ -134,7 +136,7 @@ class Chain:
         """
         key = self.keys
         sign = None if key is None else lambda contents: signing.sign(contents, key.model_key, bundle.SIGNATURE)
-        path = bundle.save(trained, path, self.facts(trained), sign)
+        path = bundle.save(trained, path, self.facts(trained), sign, scores)
         if self.on:
             self._remember(trained, path, told or {})
         return path

@@ -24,6 +24,8 @@ from makar.data import load as load_data
 from makar.data import rights
 from makar.verbs._isolate import COMMAND, Task, run
 from makar.verbs.budget import Budget
+from makar.verbs.chain import Chain
+from makar.verbs.permit import permit
 from makar.verbs.probe import probe
 from makar.verbs.protocol import ANCHORS, PROTOCOL, RESULTS, Cell, Data, Protocol, libraries, read_results
 from makar.verbs.score import enough
@@ -107,6 +109,7 @@ def plan(
     given = dict(options or {})
     dataset = load_data(spec, **given)
     rights.require_trainable(dataset.manifest)
+    permit(Chain.here(), "train", dataset.manifest)
     n = enough(dataset.modality) if n is None else n
     if seeds < 1 or n < 2:
         raise MakarError(f"a comparison needs at least one seed and two generated items, not {seeds} and {n}")

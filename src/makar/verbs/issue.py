@@ -1,8 +1,8 @@
 """Issue: outputs as files that say where they come from.
 
 Every file gets a receipt. Where there are keys the receipt travels in the file's content credential, or for kinds of
-file that have no place for one, in FILE.c2pa beside it; signing is the last write. `outputs.json` lists the outputs with
-their receipts, and the ledger gets every receipt's digest.
+file that have no place for one, in FILE.c2pa beside it; signing is the last write. `outputs.json` lists the outputs
+with their receipts, and the ledger gets every receipt's digest.
 """
 
 from __future__ import annotations

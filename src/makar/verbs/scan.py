@@ -56,7 +56,7 @@ class Scanned:
     duplicates: int  # items that repeat an earlier one
     classes: dict[str, int]
     class_entropy: float | None  # bits; None where there are no classes
-    symbol_entropy: dict[str, float]  # bits a character, a channel's level, or an entry of a column that holds words
+    symbol_entropy: dict[str, float]  # bits per character, pixel value, or entry of a column that holds words
     leaks: list[Leak]
     personal: dict[str, int]  # findings by kind
     personal_items: list[Personal]
@@ -81,7 +81,7 @@ class Scanned:
             f"size         {total:,} items ({split}), {self.size:,} {self.unit}",
             f"duplicates   {self.duplicates:,} ({self.duplicates / total:.1%}) repeat an earlier item",
             *self._class_lines(),
-            *(f"entropy      {bits:.3f} bits a {what}" for what, bits in self.symbol_entropy.items()),
+            *(f"entropy      {bits:.3f} bits per {what}" for what, bits in self.symbol_entropy.items()),
         ]
         for leak in self.leaks:
             lines.append(
@@ -166,10 +166,10 @@ def _symbols(data: Dataset, things: list[Any]) -> dict[str, Mapping[Any, int]]:
         return {"character": Counter("".join(things))}
     if data.modality == "pictures":
         levels = sum((np.bincount(thing.ravel(), minlength=data.levels) for thing in things), np.zeros(1, np.int64))
-        return {"channel's level": dict(enumerate(levels.tolist()))}
+        return {"pixel value": dict(enumerate(levels.tolist()))}
     if data.modality == "rows":
-        columns = [name for name in things[0] if any(isinstance(row[name], str) for row in things)]
-        return {f"'{name}'": Counter(row[name] for row in things) for name in columns}
+        columns = [name for name in things[0] if any(isinstance(row.get(name), str) for row in things)]
+        return {f"entry of '{name}'": Counter(row.get(name) for row in things) for name in columns}
     return {}
 
 

@@ -6,7 +6,6 @@ learnt from those, and which outputs those made. It is written down, and whateve
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,7 +15,10 @@ from makar.core import files
 from makar.core.clock import now
 from makar.core.errors import MakarError
 from makar.data import Manifest
+from makar.data.pictures import is_picture
+from makar.data.splits import digests
 from makar.verbs.chain import Chain
+from makar.verbs.detect import picture
 
 KINDS = ("source", "creator", "item")
 
@@ -56,12 +58,22 @@ def parse(spec: str) -> dict[str, str]:
         path = Path(name)
         if not path.is_file():
             raise MakarError(f"there is no file '{name}' to withdraw")
-        return {"item": hashlib.sha256(path.read_bytes()).hexdigest()}
+        return {"item": item_of(path)}
     if not colon or kind not in KINDS or not name.strip():
         raise MakarError(
             f"'{spec}' names nothing to withdraw; write source:NAME, creator:NAME, item:SHA256 or file:PATH"
         )
     return {kind: name.strip()}
+
+
+def item_of(path: Path) -> str:
+    """The sha256 by which manifests list what is in a file: of a picture's values as they are, or of a text.
+
+    A picture that was resized on the way in is listed as it was then, and is named by item:SHA256.
+    """
+    if is_picture(path):
+        return digests([picture(path)])[0]
+    return digests([path.read_text(encoding="utf-8", errors="replace")])[0]
 
 
 def withdraw(spec: str, chain: Chain, why: str = "") -> Touched:
@@ -72,6 +84,8 @@ def withdraw(spec: str, chain: Chain, why: str = "") -> Touched:
         raise MakarError("the chain is off, so a withdrawal would not be written down; turn it on in the policy")
     line = json.dumps(what | {"time": now(), "why": why}, ensure_ascii=False)
     files.append_line(chain.home.withdrawn, line)
+    for dataset in touched.datasets:  # an index of training items goes with its data
+        files.remove(chain.home.indices / dataset["digest"])
     found = {key: [item.get("digest") or item["id"] for item in items] for key, items in _parts(touched)}
     chain.record("withdrawal", what | {"why": why} | found)
     return touched

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -39,7 +40,7 @@ def stripped(scene: Scene) -> list[Try] | str:
         place = scene.root / "tries" / "stripped" / path.name
         files.write_bytes(place, _bare(path))
         found.append(verified(scene, place, f"{path.name} without its credential"))
-        found.append(answered(f"{path.name} stripped, asked where it is from", lambda p=place: _called(p, scene)))  # type: ignore[misc]
+        found.append(answered(f"{path.name} stripped, asked where it is from", partial(_called, place, scene)))
     return found
 
 
@@ -154,5 +155,5 @@ ATTACKS = (
     Attack("swapped side-cars", "chain", "two outputs exchange the credentials beside them", swapped_sidecars),
     Attack("changed bundles", "chain", "a file of a bundle is altered, cut or removed", changed_bundles),
     Attack("mended digests", "chain", "a file of a bundle is altered and all digests made right again", mended_bundles),
-    Attack("changed ledger lines", "chain", "a line of the ledger is altered, removed, doubled or moved", changed_ledgers),
+    Attack("changed ledger lines", "chain", "lines of the ledger are altered, removed, doubled, moved", changed_ledgers),
 )  # fmt: skip
