@@ -68,7 +68,7 @@ def prepare(folder: Path, text: Path | None, reader: Path | None) -> None:
 
 def measure(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     """Bits a byte of one family, and what they cost."""
-    data = load(f"text:{folder}")
+    data = load(f"text:{folder}", licence="CC-PDDC")
     settings = {key: json.loads(value) for key, _, value in (pair.partition("=") for pair in args.set)}
     begun = time.process_time()
     trained = fit(args.family, data, args.budget, args.seed, settings, codec=args.codec)

@@ -50,7 +50,7 @@ def opened(spec: str) -> Dataset:
     with tempfile.NamedTemporaryFile("w", suffix=".csv") as file:
         file.write("\n".join(lines) + "\n")
         file.flush()
-        return load(f"csv:{file.name}")
+        return load(f"csv:{file.name}", licence="CC0-1.0")
 
 
 def outputs(trained: Trained, threads: int) -> torch.Tensor:

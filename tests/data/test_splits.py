@@ -188,3 +188,11 @@ def test_specs_and_options_are_checked(tmp_path: Path) -> None:
     ):
         with pytest.raises(MakarError, match=message):
             load(spec, **options)
+
+
+def test_data_other_than_what_was_asked_for_is_refused() -> None:
+    digest = load("digits").manifest.digest
+    assert load("digits", digest=digest[:12]).manifest.digest == digest
+    for wrong in ("0" * 64, digest[:11], digest[:-1] + ("0" if digest[-1] != "0" else "1")):
+        with pytest.raises(MakarError, match="not the same data"):
+            load("digits", digest=wrong)

@@ -34,6 +34,7 @@ class Common:
     accept: str | tuple[str, ...] = ()  # datasets that may be trained on though their licence is unknown
     allow: Literal["any", "private", "research", "commercial"] = "any"  # the use that every member must allow
     blocked: str | tuple[str, ...] = ()  # creators and tags whose items are left out
+    digest: str | None = None  # of the manifest, or its first 12 characters or more; anything else is refused
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,17 @@ def dataset(given: Loaded | Mix, settings: Common) -> Dataset:
             raise MakarError(f"accept= names '{name}', which is no dataset here{did_you_mean(name, known)}")
     parts, dropped = _allowed(parts, settings.allow, accept)
     joined = _joined(parts, given.name)
-    return _split(joined, settings, accept, dropped)
+    return _expected(_split(joined, settings, accept, dropped), settings.digest)
+
+
+def _expected(found: Dataset, digest: str | None) -> Dataset:
+    """The dataset, if it is the one whose digest was given."""
+    if digest is not None and (len(digest) < 12 or not found.manifest.digest.startswith(digest.lower())):
+        raise MakarError(
+            f"{found.name} has the digest {found.manifest.digest[:12]}, and {digest[:12]} was asked for: "
+            f"it is not the same data; open it without digest= to see what it holds"
+        )
+    return found
 
 
 def _named_apart(sources: Sequence[Loaded]) -> list[Loaded]:

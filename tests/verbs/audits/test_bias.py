@@ -94,16 +94,17 @@ def test_coverage_of_fresh_items_is_what_the_formula_says() -> None:
     assert abs(np.mean(shares) - bias.expected_coverage(40, 25, bias.K)) < 4 * error
 
 
-def test_clean_groups_are_of_equal_quality() -> None:
+@pytest.mark.parametrize("repetitions", [40, pytest.param(REPETITIONS, marks=pytest.mark.slow)])
+def test_clean_groups_are_of_equal_quality(repetitions: int) -> None:
     """Resampled training items in the place of generated ones."""
     chance = np.random.default_rng(2)
     train, held = grouped(stick().reference.train), grouped(stick().reference.held_out)
     alarms = 0
-    for _ in range(REPETITIONS):
+    for _ in range(repetitions):
         places = chance.permutation(len(train.groups))[:600]
         made = Grouped(train.features[torch.from_numpy(places)], train.groups[places])
         alarms += bias.quality(made, held, train, NAMES, "probe").finding == "alarm"
-    assert alarms <= 0.01 * REPETITIONS
+    assert alarms <= 0.01 * repetitions
 
 
 @pytest.mark.parametrize("damage", ["blurred", "half of it noise", "one item again and again"])
@@ -113,7 +114,7 @@ def test_a_group_of_low_quality_is_found(damage: str) -> None:
     train, held = grouped(reference.train), grouped(reference.held_out)
     kernel = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]])[None, None] / 16
     found = 0
-    for _ in range(20):
+    for _ in range(8):
         places = torch.from_numpy(chance.permutation(len(train.groups))[:600])
         x, groups = reference.train.x[places].clone(), train.groups[places]
         own = torch.from_numpy(np.flatnonzero(groups == 5))
@@ -126,7 +127,7 @@ def test_a_group_of_low_quality_is_found(damage: str) -> None:
             x[own] = x[own[:1]].clone()
         result = bias.quality(Grouped(stick().extract(x), groups), held, train, NAMES, "probe")
         found += result.finding == "alarm" and "'5' is made less well" in result.why
-    assert found >= 19
+    assert found == 8
 
 
 def tied(chance: np.random.Generator, n: int, strength: float) -> np.ndarray:

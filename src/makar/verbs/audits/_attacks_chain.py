@@ -155,5 +155,5 @@ ATTACKS = (
     Attack("swapped side-cars", "chain", "two outputs exchange the credentials beside them", swapped_sidecars),
     Attack("changed bundles", "chain", "a file of a bundle is altered, cut or removed", changed_bundles),
     Attack("mended digests", "chain", "a file of a bundle is altered and all digests made right again", mended_bundles),
-    Attack("changed ledger lines", "chain", "lines of the ledger are altered, removed, doubled, moved", changed_ledgers),
+    Attack("changed ledger lines", "chain", "a ledger line is altered, removed, doubled or moved", changed_ledgers),
 )  # fmt: skip
