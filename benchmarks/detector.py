@@ -22,6 +22,7 @@ from _bench import RESULTS, Cell, Results, code, make, table
 from makar.data import load
 from makar.verbs.audits import detector
 from makar.verbs.audits._distort import ATTACKS
+from makar.verbs.audits._result import Result
 from makar.verbs.sample import asked_labels, draw
 from makar.verbs.score import yardstick
 from makar.verbs.train import fit
@@ -78,7 +79,7 @@ def main() -> None:
     show(result, made, tells)
 
 
-def show(result: detector.Result, made: Cell, tells: Cell) -> None:
+def show(result: Result, made: Cell, tells: Cell) -> None:
     """The tables."""
     attacks = ["none", *ATTACKS["pictures"]]
     rows = []

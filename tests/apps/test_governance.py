@@ -26,10 +26,10 @@ from makar.provenance.keys import Anchors
 from makar.provenance.policy import Policy
 from makar.provenance.safety import Result, Results
 from makar.verbs import papers
-from tests.apps.test_cli import Call, call
+from tests.apps.test_cli import Call
 
 DOES_NOT_HOLD = 3
-WORDS = "boat harbour gull tide rope anchor sail mast keel lamp storm calm north south pilot crew".split()
+WORDS = ("boat", "harbour", "gull", "tide", "rope", "anchor", "sail", "mast", "keel", "lamp", "storm", "calm", "pilot")
 
 
 def prose(paragraphs: int = 60, words: int = 30, seed: int = 0) -> str:
@@ -63,7 +63,9 @@ def run(patch: pytest.MonkeyPatch, words: tuple[object, ...]) -> None:
     from makar.apps import cli
 
     patch.setattr(sys, "argv", ["makar", *map(str, words), "--json"])
-    cli.main()
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert not stopped.value.code, words
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +210,8 @@ def test_a_policy_can_begin_with_profiles_switched_on(makar: Call) -> None:
     said = told(makar, "policy", "init", "--from", "eu", "--from", "china")
     found = Policy.load(Home.here().policy)
     assert (found.labels, found.profiles, found.watermark) == (["cn", "eu"], ["china", "eu"], "auto")
-    assert said["digest"] == found.digest() == told(makar, "policy", "show") and found.digest()  # fmt: skip
+    assert said["digest"] == found.digest()
+    assert told(makar, "policy", "show") == found.model_dump(mode="json")
 
 
 def test_profiles_are_listed(makar: Call) -> None:
@@ -511,23 +514,6 @@ def test_a_passphrase_is_asked_for(makar: Call, monkeypatch: pytest.MonkeyPatch)
     told(makar, "unseal", "s", "--to", "u")
     assert [given["confirmation_prompt"] for given in asked] == [True, True, False, False]
     assert all(given["hide_input"] for given in asked)
-
-
-def test_a_terminal_does_not_show_the_passphrase() -> None:
-    """With a real terminal, and not a stand-in for one."""
-    ours, theirs = os.openpty()
-    code = "from makar.apps import governance; assert governance._secret(None, False) == b'open sesame now'"
-    with subprocess.Popen([sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as child:  # fmt: skip  # noqa: E501
-        seen = b""
-        while b"Passphrase" not in seen:
-            seen += os.read(ours, 1000)
-        os.write(ours, b"open sesame now\n")
-        assert child.wait(60) == 0, seen
-    os.close(theirs)
-    os.set_blocking(ours, False)
-    seen += os.read(ours, 1000)
-    os.close(ours)
-    assert b"sesame" not in seen
 
 
 # Incidents

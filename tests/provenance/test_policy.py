@@ -81,7 +81,7 @@ def test_bytes_that_are_no_text_and_a_folder_are_refused(tmp_path: Path) -> None
 
 def test_rules_do_not_change_while_they_are_in_force() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Policy().chain = False  # type: ignore[misc]
+        Policy().chain = False
 
 
 def test_every_setting_that_a_profile_wants_is_one_that_a_policy_has() -> None:

@@ -16,7 +16,6 @@ from makar.core.digest import short
 from makar.core.errors import MakarError, did_you_mean
 from makar.provenance import access, approvals, authorship, consent, incident, safety, signed
 from makar.provenance.authorship import Authorship
-from makar.provenance.findings import holds
 from makar.provenance.moderation import Blocklist
 from makar.verbs import bundle, evidence
 from makar.verbs._shown import safety_file
@@ -197,8 +196,9 @@ def authored(folder: Path) -> tuple[dict[str, Any], str]:
     """The record of a folder, and whether its chain holds."""
     path = _record(folder).path
     findings = authorship.check(path)
-    facts: dict[str, Any] = {"holds": holds(findings), "findings": [f.to_json() for f in findings]}
-    if not facts["holds"]:
+    held = all(f.state == "holds" for f in findings)  # that nothing was recorded is no record
+    facts: dict[str, Any] = {"holds": held, "findings": [f.to_json() for f in findings]}
+    if not held:
         return facts, findings[0].why
     entries = authorship.read(path)
     count, digest = authorship.head(path)

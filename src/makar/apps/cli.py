@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from makar.apps import chain
+from makar.apps import chain, governance
 from makar.core.errors import MakarError
 
 app = typer.Typer(
@@ -29,6 +29,9 @@ recipe_app = typer.Typer(help="Published systems as settings that run.", no_args
 app.add_typer(data_app, name="data")
 app.add_typer(recipe_app, name="recipe")
 chain.register(app)
+governance.register(app)
+governance.register_policy(chain.policy_app)
+governance.register_data(data_app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
 Seed = Annotated[int, typer.Option(help="The same seed makes the same bytes.", min=0)]

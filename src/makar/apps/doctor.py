@@ -13,8 +13,11 @@ _EXTRAS = {
     "hub": {"datasets": "datasets"},
     "cluster": {"distributed": "dask"},
     "provenance": {
-        "c2pa-python": "c2pa", "cryptography": "cryptography", "protego": "protego",
-        "model-signing": "model_signing", "pyopenssl": "OpenSSL",
+        "c2pa-python": "c2pa",
+        "cryptography": "cryptography",
+        "protego": "protego",
+        "model-signing": "model_signing",
+        "pyopenssl": "OpenSSL",
     },
 }
 _CORE = ("torch", "numpy", "safetensors", "pydantic", "typer", "rich", "pillow", "scikit-learn", "matplotlib", "jinja2")

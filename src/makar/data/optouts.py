@@ -248,6 +248,8 @@ def withdrawn(path: Path | None = None) -> Withdrawn:
     if not path.is_file():
         return Withdrawn()
     for number, line, plain in _objects(path):
+        if isinstance(plain.get("token"), str):
+            continue  # a consent that was taken back, which is no concern of loading
         kinds = [kind for kind in found if isinstance(plain.get(kind), str)]
         if len(kinds) != 1:
             raise MakarError(f"{path} line {number} must name one item, source or creator as text")

@@ -39,6 +39,7 @@ from makar.data import Manifest, rights
 from makar.data.manifest import check as check_manifest
 from makar.provenance.documents import all_documents
 from makar.provenance.records import Records
+from makar.provenance.sealed import SEAL
 from makar.verbs.trained import Record, Trained
 
 FORMAT = 2
@@ -49,6 +50,7 @@ _NAMES = {
     1: _FIRST,
     2: (*_FIRST, "rights.json", "chain.json", "datasheet.md", "croissant.json", "bom.cdx.json", "spdx.json"),
 }
+_MOST, _LONGEST = 64, 100  # files of a bundle, characters of their names
 OFF: dict[str, Any] = {"on": False, "why": "saved without a workspace", "signer": None}
 
 
@@ -129,6 +131,9 @@ def load(path: Path | str) -> Trained:
         return _assembled(path, found)
     except KeyError as error:
         raise MakarError(f"{path} lacks the entry {error}; it was altered or written by another version") from None
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        what = type(error).__name__
+        raise MakarError(f"{path} holds records that are not as a bundle's are ({what}); it was altered") from None
 
 
 def _assembled(path: Path, found: dict[str, bytes]) -> Trained:
@@ -156,6 +161,8 @@ def _assembled(path: Path, found: dict[str, bytes]) -> Trained:
 def _checked(path: Path) -> dict[str, bytes]:
     """All files of a bundle but its signature, every digest verified."""
     digests = read_digests(path)
+    if (path / SEAL).is_file():
+        raise MakarError(f"{path} is sealed; open it with: makar unseal {path} --to BUNDLE")
     names: tuple[str, ...] = _NAMES[2] if "chain.json" in digests else _NAMES[1]
     if SCORES in digests:
         names = (*names, SCORES)
@@ -170,12 +177,23 @@ def _checked(path: Path) -> dict[str, bytes]:
         found[name] = (path / name).read_bytes()
         if sha256(found[name]) != digests[name]:
             raise MakarError(f"{path}/{name} does not match its digest; it was truncated or altered")
-    version = json.loads(found["config.json"]).get("format")
+    version = _parsed(path, found["config.json"]).get("format")
     if version not in _NAMES:
         raise MakarError(
             f"{path} is of format {version}; this makar reads formats 1 to {FORMAT}; install the makar that wrote it"
         )
     return found
+
+
+def _parsed(path: Path, data: bytes) -> dict[str, Any]:
+    """The object in config.json."""
+    try:
+        plain = json.loads(data)
+    except (ValueError, RecursionError):
+        plain = None
+    if not isinstance(plain, dict):
+        raise MakarError(f"{path}/config.json holds no JSON object; the bundle is truncated or altered")
+    return plain
 
 
 def read_digests(path: Path) -> dict[str, str]:
@@ -192,6 +210,8 @@ def read_digests(path: Path) -> dict[str, str]:
         raise MakarError(f"{path}/digests.json is not JSON; the bundle is truncated or altered") from None
     if not isinstance(digests, dict) or not all(isinstance(value, str) for value in digests.values()):
         raise MakarError(f"{path}/digests.json is not a list of digests; the bundle is altered")
+    if len(digests) > _MOST or any(len(name) > _LONGEST for name in digests):
+        raise MakarError(f"{path}/digests.json lists more, or longer names, than any bundle holds; it is altered")
     return digests
 
 

@@ -42,7 +42,9 @@ def grid(pictures: Sequence[np.ndarray], levels: int, columns: int | None = None
     zoom = max(1, _GRID_SIDE // max(width, height))
     columns = columns or min(len(images), max(1, round(len(images) ** 0.5)))
     rows = -(-len(images) // columns)
-    sheet = Image.new(images[0].mode, (columns * (width * zoom + 4) + 4, rows * (height * zoom + 4) + 4), color=128)
+    grey = 128 if images[0].mode == "L" else (128, 128, 128)
+    size = (columns * (width * zoom + 4) + 4, rows * (height * zoom + 4) + 4)
+    sheet = Image.new(images[0].mode, size, color=grey)
     for i, image in enumerate(images):
         place = (4 + i % columns * (width * zoom + 4), 4 + i // columns * (height * zoom + 4))
         sheet.paste(image.resize((width * zoom, height * zoom), Image.Resampling.NEAREST), place)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from makar.core.errors import MakarError
-from makar.provenance import credentials, signing
+from makar.provenance import credentials, sealed, signing
 from makar.provenance.findings import Finding
 from makar.provenance.home import Home
 from makar.provenance.keys import Anchors
@@ -23,6 +23,7 @@ from makar.verbs.chain import HeadChecker
 from makar.verbs.export import PREVIEW
 
 _LIMIT = 2**30  # bytes of an output that are read
+_LONGEST = 255  # characters of a file's name
 
 
 @dataclass(frozen=True)
@@ -152,9 +153,10 @@ def listing(folder: Path) -> dict[str, dict[str, Any]]:
         return {}
     try:
         plain = json.loads(path.read_bytes())
-        return {str(item["file"]): item for item in plain if isinstance(item, dict)}
-    except (ValueError, KeyError, TypeError, RecursionError):
+        found = {str(item["file"]): item for item in plain if isinstance(item, dict)}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
+    return {name: item for name, item in found.items() if Path(name).name == name and len(name) <= _LONGEST}
 
 
 def verify_output(path: Path, verifier: Verifier) -> list[Finding]:
@@ -253,6 +255,9 @@ def verify_folder(path: Path, verifier: Verifier) -> list[Finding]:
 
 def verify_bundle(path: Path, verifier: Verifier) -> list[Finding]:
     """Findings on a bundle: every file, what it says it is, its documents, its signature."""
+    if (path / sealed.SEAL).is_file():
+        why = "it is over the weights too, which are sealed; it can be checked once they are opened"
+        return [*sealed.check(path), Finding("signature", "unknown", why, required=False)]
     found = _files(path)
     sound = not any(f.wrong for f in found)
     if sound:

@@ -39,7 +39,8 @@ def skewed() -> np.ndarray:
     """Class 3 a tenth as often as it should be."""
     shares = np.ones(10)
     shares[3] = 0.1
-    return shares / shares.sum()
+    skew: np.ndarray = shares / shares.sum()
+    return skew
 
 
 def test_planted_skew_is_found_and_clean_draws_raise_no_alarm() -> None:
@@ -176,7 +177,9 @@ def test_variation_is_a_distance_within_0_and_1(a: list[int], b: list[int]) -> N
 def test_the_p_value_is_uniform_where_nothing_is_wrong() -> None:
     chance = np.random.default_rng(5)
     shares = np.array([0.5, 0.3, 0.15, 0.05])
-    values = np.array([_shares.same_shares(chance.multinomial(200, shares) * 1.0, shares, False) for _ in range(300)])
+    values = np.array(
+        [_shares.same_shares(chance.multinomial(200, shares).astype(np.float64), shares, False) for _ in range(300)]
+    )
     for level in (0.05, 0.2, 0.5):
         assert abs((values <= level).mean() - level) < 4 * math.sqrt(level * (1 - level) / 300) + 0.02
 

@@ -14,6 +14,7 @@ import makar
 from makar.core.model import Model
 from makar.core.spaces import Levels, Reals, Tokens
 from makar.data import Dataset
+from makar.families.gaussian import Gaussian
 from makar.metrics._intervals import Array
 from makar.verbs.audits import explain
 from makar.verbs.sample import sample
@@ -67,6 +68,7 @@ def test_occlusion_of_independent_columns_is_the_change_of_each_columns_nats() -
     x = trained.codec.encode(data.held_out.things[:1])
     filling = explain.commonest(trained.codec.space, trained.codec.encode(data.train.things))
     worth = explain.occlusion(trained.model, x, None, filling, explain.cut(trained.codec.space, x))
+    assert isinstance(trained.model, Gaussian)
     mean, factor = (t[0].double() for t in (trained.model.mean, trained.model.factor))
     z, z0 = ((v.double() - mean) / factor.diagonal() for v in (x[0], filling))
     assert worth == pytest.approx((0.5 * (z0**2 - z**2)).numpy(), abs=1e-4)

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import makar
 from makar.core.errors import MakarError
@@ -170,10 +172,25 @@ def test_a_text_models_quotations_are_tried(tmp_path: Path) -> None:
     assert verdicts["removed marks"] in ("withstood", "broken", "not run")
 
 
+def test_marks_are_washed_at_and_the_loss_is_counted(tmp_path: Path) -> None:
+    """Smooth pictures, large enough for a mark: a mild JPEG leaves it, and every distortion has its tries."""
+    chance = np.random.default_rng(0)
+    for i in range(12):
+        small = Image.fromarray(chance.integers(40, 216, (6, 6), dtype=np.uint8))
+        small.resize((96, 96), Image.Resampling.BICUBIC).save(tmp_path / f"{i}.png")
+    data = makar.data(str(tmp_path), licence="CC0-1.0")
+    path = bundle.save(fit("kernel", data, "1 steps", 0, {"bandwidth": 0.001}), tmp_path / "bundle")
+    found = redteam.run(path, Home(tmp_path / "home"), data, [attack("removed marks")]).outcomes[0]
+    assert found.verdict in ("withstood", "broken"), found.why
+    assert found.tried % 7 == 0
+    assert found.through < found.tried
+    assert all("p = " in e["answer"] for e in found.evidence)
+
+
 def test_modules_hold_attacks_of_their_own_aim() -> None:
     for module, aims in (
         (_attacks_chain, {"chain"}),
         (_attacks_files, {"files"}),
         (_attacks_filters, {"filters", "marks"}),
     ):
-        assert {a.aim for a in module.ATTACKS} == aims  # type: ignore[attr-defined]
+        assert {a.aim for a in module.ATTACKS} == aims

@@ -62,17 +62,12 @@ def test_works_of_a_style_are_refused_in_text() -> None:
     assert result.figure("refused[clean").low <= found.rate
 
 
-def test_a_subject_is_no_style_and_the_audit_says_so() -> None:
-    """Sevens differ from other digits in what they show; as a style they are not caught, and that is an alarm."""
-    train, held = digits().train, digits().held_out
-    assert train.labels is not None
-    assert held.labels is not None
-    sevens = [t for t, c in zip(train.things, train.labels, strict=True) if c == 7]
-    others = [t for t, c in zip(train.things, train.labels, strict=True) if c != 7]
-    found = style.build("sevens", sevens[:12], others, "pictures", 17)
-    fresh = [t for t, c in zip(held.things, held.labels, strict=True) if c != 7]
-    result = style.blocked(found, fresh, [t for t, c in zip(held.things, held.labels, strict=True) if c == 7])
+def test_references_without_a_manner_of_their_own_block_nothing_and_the_audit_says_so() -> None:
+    things = digits().train.things
+    found = style.build("nothing in particular", things[:12], things[100:], "pictures", 17)
+    result = style.blocked(found, digits().held_out.things[:250], digits().held_out.things[250:])
     assert result.finding == "alarm", result.why
+    assert result.figure("refused[works").high < 0.2
 
 
 def test_the_stated_rate_holds_over_many_calibrations() -> None:

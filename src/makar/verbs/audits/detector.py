@@ -22,6 +22,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from makar.verbs.detect import Verdict, detect, opened
 FORMAT = "makar-detector-1"
 RATE = 0.01  # of clean items that may be called synthetic
 WEAK = 0.6  # an area under the curve whose interval reaches below this is no detection
+CHANCE = 0.01  # so few chances that more false positives than stated are no accident
 LEAST = 40  # items of a kind to learn from or to be judged on
 TELLS = 0.55  # accuracy above which two samples are told apart
 _PENALTY = 0.05  # inverse of the ridge penalty: traces are many and items few
@@ -121,11 +123,13 @@ def judged(detector: Detector, real: Sequence[Any], made: Mapping[str, Sequence[
     """The detector on real items and outputs, by family, that it has not learnt from: as they are and after attack.
 
     The finding is an alarm where it fails: where its area under the curve may be as low as 0.6 for some family or
-    attack, or its false positives surely exceed their stated rate.
+    attack, or its false positives exceed their stated rate beyond chance: with n clean items, of which k lie above the
+    threshold, those of m fresh ones are beta-binomial (m; k, n + 1 - k), and so many have less than 1 % probability.
     """
     if min(map(len, (real, *made.values()))) < LEAST:
         return beyond_measure("detector", f"fewer than {LEAST} items of some kind cannot judge a detector")
     figures: list[Score] = []
+    excess: list[Score] = []
     levels = detector.levels or 256
     for attack, how in {"none": None, **ATTACKS[detector.modality]}.items():
         changed = {
@@ -138,9 +142,10 @@ def judged(detector: Detector, real: Sequence[Any], made: Mapping[str, Sequence[
             figures += _family_figures(detector, name, attack, values, fresh)
         called = int((fresh > detector.threshold).sum())
         figures.append(_figures.share(f"false positives[attack={attack}]@{len(fresh)}", called, len(fresh)))
+        if by_chance(called, len(fresh), len(detector.clean)) < CHANCE:
+            excess.append(figures[-1])
     curves = [f for f in figures if f.name.startswith("auroc")]
     weak = [f for f in curves if f.low < WEAK]
-    excess = [f for f in figures if f.name.startswith("false") and f.low > RATE]
     bars = {"auroc": WEAK, "false positives": RATE, "score": min(detector.threshold, 1e9)}
     details = {
         "learnt": list(detector.families), "clean items": len(detector.clean),
@@ -157,6 +162,22 @@ def judged(detector: Detector, real: Sequence[Any], made: Mapping[str, Sequence[
         f"every family is told from real items, also after attack: the least area is {min(f.value for f in curves):.2f}"
     )
     return Result("detector", "none", why, tuple(figures), bars, details)
+
+
+def by_chance(called: int, fresh: int, clean: int) -> float:
+    """The probability of so many false positives or more among fresh items, where the threshold is as calibrated."""
+    k = math.floor(RATE * (clean + 1) + 1e-9)
+    if not k or not called:
+        return 1.0
+    beta = partial(_log_beta, k, clean + 1 - k, fresh)
+    return max(0.0, 1.0 - sum(math.exp(beta(x)) for x in range(called)))
+
+
+def _log_beta(a: int, b: int, m: int, x: int) -> float:
+    """Log of the beta-binomial probability of x of m."""
+    choose = math.lgamma(m + 1) - math.lgamma(x + 1) - math.lgamma(m - x + 1)
+    above = math.lgamma(a + x) + math.lgamma(b + m - x) - math.lgamma(a + b + m)
+    return choose + above - math.lgamma(a) - math.lgamma(b) + math.lgamma(a + b)
 
 
 def _family_figures(detector: Detector, name: str, attack: str, made: Array, real: Array) -> list[Score]:

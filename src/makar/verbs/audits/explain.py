@@ -119,10 +119,10 @@ def _judged(correlations: Array, n: int, details: dict[str, Any]) -> Result:
 
 
 def commonest(space: Any, train: Tensor) -> Tensor:
-    """What stands for a part that is left out: the mean of numbers, the commonest symbol or code; one item's shape."""
+    """What stands for a part left out: the mean of numbers, the commonest code; of text the commonest symbol, ()."""
     if isinstance(space, Tokens):
         symbols = train[train >= 0]
-        return symbols.new_full((train.shape[1],), int(symbols.bincount().argmax()))
+        return symbols.bincount().argmax()
     mean = train.double().mean(0)
     if isinstance(space, Columns):
         for i, column in enumerate(space.columns):
@@ -148,7 +148,6 @@ def cut(space: Any, x: Tensor) -> Tensor:
 def occlusion(model: Model, item: Tensor, label: Tensor | None, filling: Tensor, parts: Tensor) -> Array:
     """Nats of log-likelihood that each part is worth; the same random numbers for each."""
     assert isinstance(model, HasLogProb), "only a model with a likelihood is asked"
-    filling = filling[: item.shape[1]] if item.ndim == 2 and len(filling) > item.shape[1] else filling
     changed = torch.where(parts & (item >= 0) if isinstance(model.space, Tokens) else parts, filling, item)
     rows = torch.cat([item, changed])
     found = []
