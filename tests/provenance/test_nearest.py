@@ -213,7 +213,7 @@ def test_altered_files_are_refused_in_a_sentence(name: str, how: str, home: Path
         "cut": data[: len(data) // 2],
         "flipped": data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :],
         "empty": b"",
-        "other": b'{"format": "makar-index-1"}',
+        "other": b'{"format": "makar-index-2"}',
     }
     if how == "gone":
         (folder / name).unlink()

@@ -397,3 +397,24 @@ def test_formats_of_before_are_read_still(space: Workspace) -> None:
     assert bundle.load(space.bundle).family == "gaussian"
     unknown = Verifier(keys.Anchors())
     assert holds(verify_bundle(space.bundle, unknown))
+
+
+@pytest.mark.parametrize("kept", ["digest", "text"])
+def test_a_prompt_is_kept_as_a_digest_unless_the_policy_says_otherwise(
+    space: Workspace, tmp_path: Path, kept: str
+) -> None:
+    data = makar.data("grammar:small", n=60)
+    trained = makar.fit("ngram", data, budget="3 steps").trained
+    place = space.chain.save(trained, tmp_path / "runs" / "t")
+    policy = space.chain.policy.model_copy(update={"prompt": kept})
+    chain = Chain(space.home, policy, on=True)
+    prompt = [int(symbol) for symbol in trained.codec.encode(data.train.things[:1])[0][:5]]
+    mark, said = chain.watermark(trained, None)
+    made = sample.sample(trained, 2, sampler="ancestral", settings={"prompt": prompt}, mark=mark)
+    issue(chain, Origin.of(trained, place, mark, said), made, tmp_path / "text")
+    receipts = [entry["receipt"] for entry in json.loads((tmp_path / "text" / "outputs.json").read_text())]
+    assert len(receipts) == 2
+    for receipt in receipts:
+        assert len(receipt["prompt"]) == 64
+        assert receipt["recipe"]["sampler_settings"].get("prompt") == (prompt if kept == "text" else None)
+    assert holds(verify(tmp_path / "text", Verifier(space.verifier.anchors, space.home, place)))

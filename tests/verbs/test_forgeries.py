@@ -33,7 +33,7 @@ from makar.core import files
 from makar.core.errors import MakarError
 from makar.data import Manifest
 from makar.data.manifest import digest_of
-from makar.provenance import approvals, credentials, keys, signed
+from makar.provenance import approvals, credentials, keys, sealed, signed
 from makar.provenance.credentials import Claim
 from makar.provenance.entries import Entry
 from makar.provenance.entries import digest as line_digest
@@ -43,7 +43,6 @@ from makar.provenance.policy import Policy
 from makar.provenance.receipts import Mark, Nearness, Receipt
 from makar.verbs import bundle, sample, withdraw
 from makar.verbs import verify as verifying
-from makar.verbs._shown import Checks
 from makar.verbs.chain import Chain
 from makar.verbs.detect import detect, picture, sound
 from makar.verbs.edit import crop, edit, resize
@@ -269,16 +268,13 @@ def test_two_entries_for_one_file_are_found(space: Workspace) -> None:
     assert refused(lambda: verify(space.out, space.verifier))
 
 
-OUTSIDE = succeeds("verify follows names in outputs.json out of the folder")
-
-
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param("../space/out/000.png", marks=OUTSIDE),
-        pytest.param("ABSOLUTE", marks=OUTSIDE),
+        "../space/out/000.png",
+        "ABSOLUTE",
         pytest.param("LINK", marks=succeeds("verify follows links in a folder of outputs")),
-        pytest.param(LONG, marks=succeeds("OSError: the name is too long")),
+        LONG,
         *("", ".", "..", "a/b", "\0", "\ud800", "\n\x1b[2J", "/dev/zero", 5, None, [1], {}),
     ],
     ids=lambda name: repr(name)[:20],
@@ -427,7 +423,6 @@ def test_trace_does_not_say_that_a_forged_receipt_is_right(space: Workspace) -> 
     assert steps["receipt"].digest_ok is not True
 
 
-@succeeds("sampler settings go whole into the receipt, a prompt among them; Receipt.prompt is filled nowhere")
 def test_a_prompt_is_not_in_the_receipt(space: Workspace) -> None:
     trained = makar.fit("ngram", makar.data("grammar:small"), budget="1 steps").trained
     prompt = [0, 1, 0, 1, 1, 0, 1, 0]
@@ -464,6 +459,44 @@ def test_an_unsigned_bundle_is_compared_with_the_ledger(unsigned: Workspace) -> 
     assert refused(lambda: verify(unsigned.bundle, unsigned.verifier))
 
 
+SEALED = succeeds("where there is a seal.json, which anybody can write, neither signature nor weights are checked")
+
+
+@SEALED
+@pytest.mark.parametrize("path", ["sealed", "out/000.png"])
+def test_a_forged_bundle_that_an_attacker_sealed_is_not_believed(space: Workspace, path: str) -> None:
+    forged_bundle(space.bundle)
+    place = sealed.seal(space.bundle, space.root / "sealed", b"of the attacker")
+    steps = trace(space.root / path, replace(space.verifier, bundle=place))
+    assert not [step for step in steps if step.licence == "CC0-1.0" and step.digest_ok]
+    assert refused(lambda: verify(place, space.verifier))
+
+
+@SEALED
+@pytest.mark.parametrize("name", ["model.safetensors", "extra.py", "README.md"])
+def test_a_seal_beside_the_weights_hides_nothing(space: Workspace, name: str) -> None:
+    place = sealed.seal(space.bundle, space.root / "sealed", b"of the attacker")
+    for made in (sealed.SEAL, sealed.SEALED):
+        shutil.copy(place / made, space.bundle / made)
+    (space.bundle / name).write_text("something else")
+    digest = sha256(space.bundle / "README.md")
+    edited(space.bundle / "digests.json", lambda plain: plain | {"README.md": digest})
+    assert refused(lambda: verify(space.bundle, space.verifier))
+
+
+def test_a_sealed_bundle_holds_and_no_other_seal_does(space: Workspace) -> None:
+    place = sealed.seal(space.bundle, space.root / "sealed", b"of the victim")
+    assert not refused(lambda: verify(place, space.verifier))
+    for change in ({"weights": "0" * 64}, {"sealed": "0" * 64}, {"salt": 5}, {"version": 2}):
+        shutil.copytree(place, space.root / "changed", dirs_exist_ok=True)
+        edited(space.root / "changed" / sealed.SEAL, partial(joined, change))
+        assert refused(lambda: verify(space.root / "changed", space.verifier)), change
+
+
+def joined(change: dict[str, Any], plain: dict[str, Any]) -> dict[str, Any]:
+    return plain | change
+
+
 LIES: dict[str, Callable[[str], str]] = {
     "rights.json": lambda text: json.dumps(json.loads(text) | {"licences": {"digits": "CC0-1.0"}, "attribution": []}),
     "README.md": lambda text: text.replace("CC-BY-4.0", "CC0-1.0"),
@@ -494,12 +527,18 @@ BROKEN: list[tuple[str, str]] = [
 ]
 WRONG_TYPES: dict[str, list[dict[str, Any]]] = {
     "config.json": [
-        {"format": [1]}, {"space": [1]}, {"space": {"space": "Levels", "shape": 5, "levels": 17}}, {"codec": 5},
-        {"codec_state": []}, {"codec_state": {"shape": ["a"]}}, {"class_counts": 5},
+        {"space": [1]}, {"space": {"space": "Levels", "shape": 5, "levels": 17}}, {"codec": 5}, {"codec_state": []},
+        {"codec_state": {"shape": ["a"]}}, {"class_counts": 5}, {"settings": []}, {"family": "../x"},
     ],
     "run.json": [{"extra": 1}, {"plan": [["a", "b"]]}, {"recipe": []}],
 }  # fmt: skip
-CRASHING = [(name, content) for name, changes in WRONG_TYPES.items() for content in (*FORMS, *changes)]
+NO_RUN = succeeds("AttributeError in trace.from_bundle: a run that is no object has no get()")
+WRONG = [
+    *((name, content) for name, changes in WRONG_TYPES.items() for content in (*FORMS[2:], *changes)),
+    *(("config.json", content) for content in FORMS[:2]),
+    *(pytest.param("run.json", content, marks=NO_RUN) for content in FORMS[:2]),
+    pytest.param("config.json", {"format": [1]}, marks=succeeds("TypeError in bundle._checked: a list is no key")),
+]
 
 
 def rewritten(space: Workspace, name: str, content: str | dict[str, Any]) -> None:
@@ -518,8 +557,7 @@ def test_a_record_of_another_form_with_mended_digests_is_no_crash(unsigned: Work
     trace(unsigned.bundle, unsigned.verifier)
 
 
-@succeeds("bundle.load turns only KeyError into a sentence")
-@pytest.mark.parametrize(("name", "content"), CRASHING, ids=lambda value: str(value)[:24])
+@pytest.mark.parametrize(("name", "content"), WRONG, ids=lambda value: str(value)[:24])
 def test_a_record_with_wrong_types_and_mended_digests_is_found(unsigned: Workspace, name: str, content: Any) -> None:
     rewritten(unsigned, name, content)
     assert refused(lambda: verify(unsigned.bundle, unsigned.verifier))
@@ -683,7 +721,7 @@ def test_these_without_end_are_not_read_whole(space: Workspace, what: str) -> No
 
 @succeeds("MemoryError: /dev/zero has no size and no end")
 def test_a_device_is_not_read(space: Workspace) -> None:
-    with at_most(2**31):
+    with at_most(2**28):
         assert refused(lambda: verify(Path("/dev/zero"), space.verifier))
 
 
@@ -817,32 +855,12 @@ def test_a_hostile_entry_is_no_crash(space: Workspace, body: dict[str, Any]) -> 
 # Rules
 
 
-def checks(home: Home) -> Checks:
-    """A release's checks, with a comparison of receipts that compares receipts."""
-    anchors = keys.Anchors.of(home)
-
-    def credential(path: Path, receipt: Receipt | None) -> Finding:
-        reading = credentials.read(path.read_bytes(), credentials.media_type(path), None, anchors)
-        if reading.receipt is not None and Receipt.read(reading.receipt, "it") != receipt:
-            return Finding(path.name, "fails", "outputs.json lists another receipt")
-        return Finding(path.name, reading.state, reading.why)
-
-    return replace(Checks.of(home), credential=credential)
-
-
 def let_go(space: Workspace, path: Path | None = None) -> Released:
-    return release(space.out, space.root / "to", "private", space.home, NOW, path, checks(space.home))
+    return release(space.out, space.root / "to", "private", space.home, NOW, path)
 
 
 def test_outputs_as_they_were_made_are_released(space: Workspace) -> None:
     assert let_go(space).files == ("000.png", "001.png", "002.png")
-
-
-@succeeds(
-    "the receipt as the credential carries it, packed, is compared with the plain one: nothing signed is released"
-)
-def test_signed_outputs_as_they_were_made_are_released(space: Workspace) -> None:
-    assert release(space.out, space.root / "to", "private", space.home, NOW).files
 
 
 @pytest.mark.parametrize("name", ["../out/000.png", "/etc/hostname", "", "release.json", "LINK"])
@@ -939,7 +957,6 @@ def test_a_withdrawal_that_was_confirmed_is_heeded(space: Workspace, monkeypatch
         makar.data("digits")
 
 
-@succeeds("a line that takes a consent back is none to who reads the same file for withdrawn items")
 def test_a_consent_can_be_taken_back_and_data_be_loaded(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAKAR_HOME", str(space.home.root))
     files.append_line(space.home.withdrawn, json.dumps({"token": "0123456789abcdef"}))

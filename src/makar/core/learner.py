@@ -155,7 +155,7 @@ class Descent(Learner):
         self.batch = settings.batch
         self._look = look
         self._model = model
-        self._loss = loss
+        self.loss = loss
         self.settings: Optimiser = settings
         self._optimiser = adamw(model.parameters(), settings)
         self._average = Average(model, settings.average) if settings.average else None
@@ -167,7 +167,7 @@ class Descent(Learner):
     def step(self, batch: Batch, noise: Noise) -> dict[str, float]:
         if not self._model.training:  # to walk through all modules takes time
             self._model.train()
-        loss = self._loss(batch, noise).mean()
+        loss = self.loss(batch, noise).mean()
         value = loss.item()
         if not math.isfinite(value):
             raise NonFinite(f"the loss is {value}; the step was not taken; lower the learning rate or look at the data")

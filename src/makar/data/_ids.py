@@ -184,3 +184,6 @@ NUMBERS = (
     Number("US", rf"{_L}\d{{3}}-\d{{2}}-\d{{4}}{_R}", ssn, 0.9),
     Number("US", _SSN, ssn, 0.95),
 )
+
+SURE = ("BR", "DE", "FR", "IT", "NL")
+"""Countries whose numbers, written without any sign between the digits, show a word before them or two check digits."""

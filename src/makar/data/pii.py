@@ -10,8 +10,11 @@ Patterns with a check wherever the number carries one, so that digits alone rais
     birth    a date within a few words after "born", "date of birth", "geboren", "né le" ...
     street   a number and a street's name, in the order and with the words of English, German, French or Spanish
 
-What has neither check nor cue has a lower confidence. This finds shapes: it knows no names, and a number in a shape
-that it does not know is missed. Absence of findings is no proof.
+What has neither check nor cue has a lower confidence. A text that holds characters in disguise (full-width or
+invisible ones, digits of other scripts) is looked through as it is and once more in its plain form; numbers whose
+digits were set apart are joined and found where a check digit or a word before them makes it sure (see `_disguise`).
+This finds shapes: it knows no names, and a number in a shape that it does not know is missed, as is a letter that
+stands for a digit outside cards. Absence of findings is no proof.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from makar.data import _ids
+from makar.data import _disguise, _ids
 from makar.data._ids import digits, iban, luhn
 
 
@@ -86,6 +89,11 @@ def _four(text: str) -> bool:
     return all(len(part) <= 3 and int(part) <= 255 and str(int(part)) == part for part in text.split("."))
 
 
+def _misread(text: str) -> bool:
+    """A card number of which a few digits are letters that look like them."""
+    return sum(c in "OoIl" for c in text) <= 6 and luhn(text.translate(_ALIKE))
+
+
 def _six(text: str) -> bool:
     """An IPv6 address that says something: not `::`, and of at least three groups."""
     try:
@@ -97,17 +105,27 @@ def _six(text: str) -> bool:
 
 _EMAIL = r"(?<![\w.+%-])[\w.+%'-]{1,64}@(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}(?![\w-]|\.\w)"
 _AT, _DOT = r"\s?[\[({]\s?at\s?[\])}]\s?", r"\s?(?:\.|[\[({]\s?dot\s?[\])}])\s?"
-_SPELT = rf"(?<![\w.+-])[\w.+-]{{1,64}}{_AT}[\w-]{{1,63}}(?:{_DOT}[\w-]{{1,63}}){{1,4}}"
+_LOCAL = r"[\w.+-]{1,64}(?:\s?[\[({]\s?dot\s?[\])}]\s?[\w.+-]{1,64}){0,4}"
+_SPELT = rf"(?<![\w.+-]){_LOCAL}{_AT}[\w-]{{1,63}}(?:{_DOT}[\w-]{{1,63}}){{1,4}}"
 _IBAN = r"(?<![\w])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}(?![A-Za-z0-9])"
 _CARD = r"(?<![\w.-])[2-6]\d{3}[ -]?\d{4}[ -]?\d{4}[ -]?\d{1,4}(?:[ -]?\d{3})?(?![\w-]|\.\d)"
 _AMEX = r"(?<![\w.-])3[47]\d{2}[ -]?\d{6}[ -]?\d{5}(?![\w-]|\.\d)"
+_ALIKE = str.maketrans("OoIl", "0011")
+_D = r"[\dOoIl]"
+_CARD_ALIKE = (
+    rf"(?<![\w.-])(?=[ \d-]{{1,22}}[OoIl])[2-6]{_D}{{3}}[ -]?{_D}{{4}}[ -]?{_D}{{4}}[ -]?{_D}{{4}}(?![\w-]|\.\d)"
+)
+_CARD_AFTER = (
+    r"(?i:\b(?:[a-z]*card|visa|maestro|amex|american express|discover|[a-z]*karte|carte|tarjeta|carta|pan))\b"
+    r"[^\d\n]{0,24}?([2-6]\d{12,18})(?!\w)"
+)
 _IP4 = r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)"
 _IP6 = r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])"
 _BIRTH = rf"\b{_BORN}\W{{0,4}}(?:(?:on|am|le|el|is|was|the|:|=)\W{{1,3}}){{0,2}}({_DATE})(?!\d)"
 
 _CALLED = rf"\b{_CALL}\b\.?(?:\s*(?:no|nr|number|num|us|me)\b\.?)?[^\w+(]{{0,4}}(\(?\+?\d[\d\s().\-/]{{5,18}}\d)(?!\w)"
 _ABROAD = rf"{_LEFT}\+[1-9]\d{{0,2}}[\s.\-]?(?:\(0?\d{{0,4}}\)[\s.\-]?)?\d(?:[\s.\-/]?\d){{5,12}}{_RIGHT}"
-_ZEROS = rf"{_LEFT}00[1-9]\d{{0,2}}[\s.\-](?:\(?\d{{1,4}}\)?[\s.\-])\d(?:[\s.\-]?\d){{4,10}}{_RIGHT}"
+_ZEROS = rf"{_LEFT}00[1-9]\d{{0,2}}[\s.\-](?:\(0\)\d{{1,4}}|\(?\d{{1,4}}\)?)[\s.\-]\d(?:[\s.\-]?\d){{4,10}}{_RIGHT}"
 _AREA = rf"(?<![\w.+/:#=-])\([2-9]\d{{2}}\)[\s-]?[2-9]\d{{2}}[-.\s]\d{{4}}{_RIGHT}"
 _AMERICA = rf"{_LEFT}(?:1[-.])?[2-9]\d{{2}}([-.])[2-9]\d{{2}}\1\d{{4}}{_RIGHT}"
 _FRANCE = rf"{_LEFT}(?<!\d )0[1-9](?:([ .-])\d{{2}})(?:\1\d{{2}}){{3}}{_RIGHT}"
@@ -136,6 +154,7 @@ _PATTERNS: tuple[_Pattern, ...] = (
     _one("iban", _IBAN, 0.99, iban),
     _one("card", _CARD, 0.95, luhn),
     _one("card", _AMEX, 0.95, luhn),
+    _one("card", _CARD_ALIKE, 0.9, _misread),
     _one("ip", _IP4, 0.8, _four),
     _one("ip", _IP6, 0.9, _six),
     _one("birth", _BIRTH, 0.95, case=False),
@@ -147,10 +166,20 @@ _PATTERNS: tuple[_Pattern, ...] = (
     *(_one("street", regex, 0.7) for regex in (_ENGLISH, _GERMAN, _FRENCH, _SPANISH)),
 )
 
+_APART: tuple[_Pattern, ...] = (
+    _one("iban", _IBAN, 0.99, iban),
+    _one("card", _CARD_AFTER, 0.95, luhn),
+    _one("phone", _CALLED, 0.95, _telephone, case=False),
+    *(_one(f"id-{i.country}", i.regex, i.confidence, i.check) for i in _ids.NUMBERS if i.country in _ids.SURE),
+)
+"""What is found in digits that were set apart and joined again."""
+
 
 def find(text: str) -> list[Span]:
     """All personal data in a text, in order; of overlapping spans the more confident one, then the longer."""
-    found = [span for pattern in _PATTERNS for span in _matches(pattern, text)]
+    found = list(_spans(text))
+    for plain in _disguise.plain(text):
+        found += [_given(span, plain) for span in _spans(plain.text)]
     found.sort(key=lambda s: (-s.confidence, s.start - s.end, s.start))
     taken: list[Span] = []
     covered = bytearray(len(text))
@@ -161,9 +190,24 @@ def find(text: str) -> list[Span]:
     return sorted(taken, key=lambda s: s.start)
 
 
+def _spans(text: str) -> Iterator[Span]:
+    """What stands in a text as it is, and in its digits set apart; spans may overlap."""
+    for pattern in _PATTERNS:
+        yield from _matches(pattern, text)
+    for run, begins in _disguise.joined(text):
+        for pattern in _APART:
+            yield from (_given(span, run) for span in _matches(pattern, run.text) if span.start >= begins)
+
+
+def _given(span: Span, plain: _disguise.Plain) -> Span:
+    """A finding in the plain form, at its place in the given text."""
+    start, end = plain.span(span.start, span.end)
+    return Span(start, end, span.kind, span.confidence)
+
+
 def _matches(pattern: _Pattern, text: str) -> Iterator[Span]:
     for match in pattern.regex.finditer(text):
-        whole = 1 if pattern.kind in ("birth", "phone") and match.re.groups and len(match[1] or "") > 5 else 0
+        whole = 1 if pattern.kind in ("birth", "phone", "card") and match.re.groups and len(match[1] or "") > 5 else 0
         if pattern.check(match[whole]):
             yield Span(match.start(whole), match.end(whole), pattern.kind, pattern.confidence)
 

@@ -1,8 +1,10 @@
-"""Distances to training items that a copy keeps small though it was blurred, shifted, brightened or reworded a little.
+"""Distances to training items that a copy keeps small though it was shifted, mirrored, brightened or reworded a little.
 
-pictures   sqrt(2 - 2 r), r the largest correlation of pixels where one picture lies on the other, shifted by at most
-           one pixel either way; brightness and contrast change nothing. Pictures above 16 x 16 are averaged down to
-           that first. A shift counts only if what still overlaps has half of either picture's variance
+pictures   sqrt(2 - 2 r), r the largest correlation of pixels over these views: one picture on the other, shifted by at
+           most one pixel either way; mirrored or turned by a quarter, unshifted; on the training picture blurred with
+           weights 1, 2, 1 both ways, unshifted. Brightness and contrast change nothing. Pictures above 16 x 16 are
+           averaged down to that first. A shift counts only if what still overlaps has half of either picture's
+           variance. Two changes at once (mirrored and shifted), a stronger blur and a crop are not looked for
 vectors    root mean square over columns of the difference in standard deviations; a category that differs counts
            1. Above 128 columns a Gaussian projection to 128 stands for them (Johnson & Lindenstrauss 1984)
 texts      1 - the largest share of the text's 12-character windows that stand in one training item, case and
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,7 +56,7 @@ class Measure(ABC):
 
 
 class Pictures(Measure):
-    """Thumbnails of pictures, and for every shift what their correlation needs of them."""
+    """Thumbnails of pictures, and for every view what their correlation needs of them."""
 
     kind = "pictures"
 
@@ -65,11 +67,16 @@ class Pictures(Measure):
         reach = 1 if min(height, width) >= 4 else 0
         self._shifts = [(y, x) for y in range(-reach, reach + 1) for x in range(-reach, reach + 1)]
         self._whole = self._shifts.index((0, 0))
-        self._masks = torch.stack([self._mask(y, x) for y, x in self._shifts])  # (K, d)
+        self._turns = _turns(shape[-2] == shape[-1])
+        views = self._shifts + [(0, 0)] * len(self._turns)
+        self._masks = torch.stack([self._mask(y, x) for y, x in views])  # (K, d)
         parts = [self._spread(block.flatten(1).float()) for block in thumbs.split(_BLOCK)]
         norms = torch.cat([p[0] for p in parts], 1)  # (K, n)
         self._scale = torch.where(norms > 0, -2.0 / norms.clamp(min=1e-6), 0.0)
         self._offset = torch.cat([p[1] for p in parts], 1)
+        self._blurred = torch.cat([_blurred(block).flatten(1) for block in thumbs.split(_BLOCK)])  # (n, d)
+        norms = torch.cat([_norms(block.float()) for block in self._blurred.split(_BLOCK)])
+        self._blurred_scale = torch.where(norms > 0, -2.0 / norms.clamp(min=1e-6), 0.0)
 
     @classmethod
     def of(cls, x: Tensor, levels: int) -> Pictures:
@@ -100,7 +107,7 @@ class Pictures(Measure):
     def words(self) -> str:
         height, width = self._thumbs.shape[-2:]
         reach = "best shift by at most 1 pixel" if len(self._shifts) > 1 else "no shift"
-        return f"correlation distance sqrt(2 - 2 r) of {height} x {width} pictures, {reach}"
+        return f"correlation distance sqrt(2 - 2 r) of {height} x {width} pictures, {reach}, turned or blurred"
 
     def nearest(self, items: Tensor) -> tuple[Tensor, Tensor]:
         if tuple(items.shape[1:]) != self._shape:
@@ -109,8 +116,9 @@ class Pictures(Measure):
         return torch.cat([f[0] for f in found]).double(), torch.cat([f[1] for f in found])
 
     def _batch(self, thumbs: Tensor) -> tuple[Tensor, Tensor]:
-        b, k = len(thumbs), len(self._shifts)
-        moved = torch.stack([torch.roll(thumbs, s, (-2, -1)).flatten(1) for s in self._shifts]).float()  # (K, b, d)
+        b, k = len(thumbs), len(self._masks)
+        views = [torch.roll(thumbs, s, (-2, -1)) for s in self._shifts] + [turn(thumbs) for turn in self._turns]
+        moved = torch.stack([view.flatten(1) for view in views]).float()  # (K, b, d)
         masks = self._masks.unsqueeze(1)
         centred = (moved - (moved * masks).sum(2, keepdim=True) / masks.sum(2, keepdim=True)) * masks
         norm = centred.square().sum(2)
@@ -126,13 +134,39 @@ class Pictures(Measure):
             square *= self._scale[:, None, start : start + _BLOCK]
             square += self._offset[:, None, start : start + _BLOCK]
             square += rest.unsqueeze(2)
-            least, where = square.amin(0).min(1)
+            on_blurred = units[self._whole] @ self._blurred[start : start + _BLOCK].float().T
+            on_blurred = 2.0 + self._blurred_scale[start : start + _BLOCK] * on_blurred
+            least, where = torch.minimum(square.amin(0), on_blurred).min(1)
             nearer = least < best
             best, place = torch.where(nearer, least, best), torch.where(nearer, where + start, place)
         return best.clamp(min=0.0).sqrt(), place
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return {"thumbs": self._thumbs}, {"levels": self._levels, "shape": list(self._shape)}
+
+
+def _turns(square: bool) -> list[Callable[[Tensor], Tensor]]:
+    """Pictures mirrored and turned: all seven ways for square ones, else the three that keep the shape."""
+    upright: list[Callable[[Tensor], Tensor]] = [
+        lambda x: x.flip(-1), lambda x: x.flip(-2), lambda x: x.flip(-2, -1),
+    ]  # fmt: skip
+    aside: list[Callable[[Tensor], Tensor]] = [
+        lambda x: x.mT, lambda x: x.mT.flip(-1), lambda x: x.mT.flip(-2), lambda x: x.mT.flip(-2, -1),
+    ]  # fmt: skip
+    return upright + aside if square else upright
+
+
+def _blurred(thumbs: Tensor) -> Tensor:
+    """Averaged with weights 1, 2, 1 in both directions, edges repeated; uint8."""
+    padded = F.pad(thumbs.float(), (1, 1, 1, 1), mode="replicate")
+    rows = padded[..., :-2, :] + 2 * padded[..., 1:-1, :] + padded[..., 2:, :]
+    return ((rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) / 16).round().to(torch.uint8)
+
+
+def _norms(flat: Tensor) -> Tensor:
+    """Length (n,) of rows (n, d) after centring; 0 of an even one."""
+    lengths = (flat - flat.mean(1, keepdim=True)).square().sum(1)
+    return torch.where(lengths > 1e-3, lengths.sqrt(), 0.0)
 
 
 def _thumbnails(x: Tensor, levels: int) -> Tensor:

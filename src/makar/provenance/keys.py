@@ -233,6 +233,7 @@ A reader that does not know the root calls a signed file "valid" and its signer 
 it was when it was signed, and the reader cannot tell by whom. Whether to believe that it was {name} is for you to
 decide: compare the fingerprint over a channel that you trust, then give the root to your reader.
 
+    makar verify FILE --bundle BUNDLE --key .              # with makar, no workspace needed
     c2patool FILE trust --trust_anchors root.pem           # a file, with the official reader
     model_signing verify key BUNDLE --signature BUNDLE/model.sig --public_key model.pub
 """

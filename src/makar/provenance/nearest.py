@@ -22,7 +22,7 @@ from makar.provenance._measures import Measure, measure_for, restored
 from makar.provenance.home import Home
 from makar.provenance.receipts import Nearness
 
-FORMAT = "makar-index-1"
+FORMAT = "makar-index-2"
 _JUDGES = 5000  # held-out items, at most, that the threshold rests on
 
 

@@ -1,12 +1,13 @@
 """Detect: what is known of a file's origin, evidence first.
 
 A verdict is "signed", "watermarked" or "unknown". It is never "real": the absence of evidence is not evidence, for
-credentials can be stripped and marks washed out.
+credentials can be stripped and marks washed out. A detector that this workspace keeps may add what it sees in an
+unknown file, with its error rate; it changes no verdict.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,8 @@ from makar.core.watermark import Detection, Watermark
 from makar.provenance import credentials
 from makar.provenance import keys as keyring
 from makar.verbs import bundle
+from makar.verbs.audits import detector
+from makar.verbs.audits.detector import Detector
 from makar.verbs.chain import Chain, make, shape_of
 from makar.verbs.sample import default_sampler
 
@@ -43,7 +46,38 @@ def detect(path: Path, chain: Chain, models: tuple[Path, ...] = ()) -> Verdict:
     """The verdict on a file: its credential first, then the marks of this workspace's models.
 
     `models` are further bundles; marks that need the model to be found are looked for only where its bundle is there.
+    To an unknown the workspace's detector, where it keeps one, adds whether it resembles what the models it knows make.
     """
+    known = evidence(path, chain, models)
+    if known.verdict != "unknown" or not detector.root(chain.home).is_dir():
+        return known
+    modality, thing = opened(path)
+    kept = None if modality is None else detector.kept(chain.home, modality)
+    return known if kept is None else resembling(known, thing, kept)
+
+
+def resembling(known: Verdict, thing: Any, by: Detector) -> Verdict:
+    """A verdict with what a detector sees in the thing (as `opened` gives it), and how often it sees so by mistake.
+
+    Resemblance is no evidence of origin, and its absence is evidence of nothing: only words are added.
+    """
+    if by.levels:
+        thing = np.rint(thing.astype(np.float64) * ((by.levels - 1) / 255.0)).astype(np.uint8)
+    score = float(by.score([thing])[0])
+    rate, n = by.false_positives(score), len(by.clean)
+    if rate > detector.RATE:
+        words = "a detector sees no resemblance to what the models it knows make, which says nothing"
+    else:
+        words = (
+            f"it resembles what {', '.join(by.families)} make (score {score:.2f}; false-positive rate "
+            f"{100 * rate:.2g} % on {n} clean items), and resemblance is no proof"
+        )
+    seen = {"detector": list(by.families), "score": score, "false positives": rate, "n": n}
+    return replace(known, why=f"{known.why}; {words}", found=(*known.found, seen))
+
+
+def evidence(path: Path, chain: Chain, models: tuple[Path, ...] = ()) -> Verdict:
+    """The verdict by credential and marks alone."""
     if not path.is_file():
         raise MakarError(f"there is no file at {path}")
     data = path.read_bytes()

@@ -1,19 +1,23 @@
 """Guard: what is looked at between drawing a thing and handing it over.
 
-How near is it to a training item, does it quote the training text, does it hold personal data? The policy says what is
-recorded and what is withheld; what is withheld is said, with its reason, and never silently replaced.
+How near is it to a training item, does it quote the training text, does it hold personal data, is it in a blocked
+style? The policy says what is recorded and what is withheld; what is withheld is said, with its reason, and never
+silently replaced.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from makar.core.artifact import Artifact
 from makar.data import Dataset, pii
 from makar.provenance import nearest, verbatim
 from makar.provenance.receipts import Nearness
-from makar.verbs.audits import indices
+from makar.verbs.audits import indices, style
 from makar.verbs.chain import Chain
 from makar.verbs.trained import Trained
 
@@ -42,9 +46,10 @@ def guard(chain: Chain, trained: Trained, artifacts: Sequence[Artifact]) -> Kept
     """What of the outputs may be handed over under the policy."""
     distances = near(chain, trained, artifacts)
     quotes = verbatim.load(chain.home, trained.manifest.digest) if chain.on and chain.policy.verbatim else None
+    manners = of_blocked_styles(chain, trained, artifacts)
     kept = Kept()
-    for artifact, distance in zip(artifacts, distances, strict=True):
-        why = objection(chain, artifact, distance, quotes)
+    for artifact, distance, manner in zip(artifacts, distances, manners, strict=True):
+        why = objection(chain, artifact, distance, quotes) or manner
         if why:
             kept.withheld.append(f"output {artifact.recipe['index']}: {why}")
         else:
@@ -60,6 +65,24 @@ def near(chain: Chain, trained: Trained, artifacts: Sequence[Artifact]) -> list[
         things, manifest = [a.content for a in artifacts], trained.manifest
         found = indices.judge(chain.home, manifest.digest, manifest.modality, things, trained.codec)
     return [None] * len(artifacts) if found is None else list(found)
+
+
+def of_blocked_styles(chain: Chain, trained: Trained, artifacts: Sequence[Artifact]) -> list[str]:
+    """For each output why it is withheld for its style, in a sentence; empty where it is not."""
+    reasons = [""] * len(artifacts)
+    if not chain.on:
+        return reasons
+    for blocked in style.in_force(chain.home, chain.policy, trained.manifest.modality):
+        said = blocked.refusals([_in_levels(a.content, trained.levels, blocked.levels) for a in artifacts])
+        reasons = [before or why for before, why in zip(reasons, said, strict=True)]
+    return reasons
+
+
+def _in_levels(thing: Any, levels: int, wanted: int) -> Any:
+    """A picture with values below `wanted` in place of `levels`; a text as it is, which has 0."""
+    if not wanted or levels == wanted:
+        return thing
+    return np.rint(thing * ((wanted - 1) / (levels - 1))).astype(np.uint8)
 
 
 def objection(chain: Chain, artifact: Artifact, distance: Nearness | None, quotes: verbatim.Quotes | None) -> str:

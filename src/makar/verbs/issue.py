@@ -7,6 +7,7 @@ with their receipts, and the ledger gets every receipt's digest.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -125,7 +126,7 @@ def pixels(data: bytes) -> np.ndarray:
 def receipt_for(chain: Chain, origin: Origin, file: File, put_on: list[str], nearest: Nearness | None) -> Receipt:
     """What this file is, where it comes from and what it may be used for."""
     trained = origin.trained
-    first = file.artifacts[0].recipe
+    first, prompt = without_prompt(chain, origin, file.artifacts[0].recipe)
     recipe = first if len(file.artifacts) == 1 else first | {"index": [a.recipe["index"] for a in file.artifacts]}
     if len(file.artifacts) > 1:
         recipe = recipe | {"label": [a.recipe["label"] for a in file.artifacts]}
@@ -141,12 +142,27 @@ def receipt_for(chain: Chain, origin: Origin, file: File, put_on: list[str], nea
         data=trained.manifest.digest,
         rights=rights.of(trained.manifest).to_json(),
         policy=chain.policy.digest(),
+        prompt=prompt,
         watermark=origin.said,
         nearest=nearest,
         labels=put_on,
         made=now(),
         makar=installed("makar") or "unknown",
     )
+
+
+def without_prompt(chain: Chain, origin: Origin, recipe: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """A recipe whose prompt is left out unless the policy keeps it, and the prompt's sha256; "" where there was none.
+
+    What the codec itself puts before every text is no prompt of anybody's.
+    """
+    settings = dict(recipe.get("sampler_settings") or {})
+    prompt = list(settings.get("prompt") or [])
+    if not prompt or prompt == list(origin.trained.codec.prompt()):
+        return recipe, ""
+    if chain.policy.prompt == "digest":
+        settings.pop("prompt")
+    return recipe | {"sampler_settings": settings}, sha256(json.dumps(prompt).encode())
 
 
 def sign(chain: Chain, origin: Origin, file: File, receipt: Receipt) -> dict[str, bytes]:

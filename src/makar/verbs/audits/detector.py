@@ -34,12 +34,11 @@ from makar.core.errors import MakarError
 from makar.core.score import Score
 from makar.data.splits import canonical
 from makar.metrics._intervals import Array, wilson
+from makar.provenance.home import Home
 from makar.verbs.audits import _figures
 from makar.verbs.audits._distort import ATTACKS, distorted
 from makar.verbs.audits._result import Result, beyond_measure, timed
 from makar.verbs.audits._traces import traces
-from makar.verbs.chain import Chain
-from makar.verbs.detect import Verdict, detect, opened
 
 FORMAT = "makar-detector-1"
 RATE = 0.01  # of clean items that may be called synthetic
@@ -194,6 +193,17 @@ def _family_figures(detector: Detector, name: str, attack: str, made: Array, rea
 # Keeping
 
 
+def root(home: Home) -> Path:
+    """Where a workspace keeps its detectors, each in a folder named after its modality."""
+    return home.root / "detectors"
+
+
+def kept(home: Home, modality: str) -> Detector | None:
+    """The workspace's detector of a modality; None where it has none. Raises MakarError where it was altered."""
+    place = root(home) / modality
+    return load(place) if place.is_dir() else None
+
+
 def save(detector: Detector, folder: Path) -> Path:
     """Write a detector, its numbers as safetensors and the rest as JSON, whole or not at all."""
     tensors = {
@@ -228,35 +238,6 @@ def load(folder: Path) -> Detector:
         return Detector(str(plain["modality"]), int(plain["levels"]), families, bias=float(plain["bias"]), **arrays)
     except (KeyError, TypeError, ValueError) as error:
         raise MakarError(f"{folder} is no whole detector ({error}); train it anew") from None
-
-
-# A verdict on a file
-
-
-def verdict(path: Path, chain: Chain, detector: Detector | None = None, models: tuple[Path, ...] = ()) -> Verdict:
-    """The verdict of `verbs/detect`, and for an unknown file what a detector sees in it, with its error rate.
-
-    The detector changes no verdict: resemblance is no evidence of origin, and its absence is evidence of nothing.
-    """
-    known = detect(path, chain, models)
-    if known.verdict != "unknown" or detector is None:
-        return known
-    modality, thing = opened(path)
-    if modality != detector.modality:
-        return known
-    if detector.modality == "pictures":
-        thing = np.rint(thing.astype(np.float64) * ((detector.levels - 1) / 255.0)).astype(np.uint8)
-    score = float(detector.score([thing])[0])
-    rate = detector.false_positives(score)
-    seen = {"detector": list(detector.families), "score": score, "false positives": rate, "n": len(detector.clean)}
-    if rate > RATE:
-        words = "a detector sees no resemblance to what the models it knows make, which says nothing"
-    else:
-        words = (
-            f"it resembles what {', '.join(detector.families)} make (score {score:.2f}; {100 * rate:.2g} % of "
-            f"{len(detector.clean)} clean items score as high), and resemblance is no proof"
-        )
-    return replace(known, why=f"{known.why}; {words}", found=(*known.found, seen))
 
 
 # Can anything tell?

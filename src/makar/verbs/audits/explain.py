@@ -213,7 +213,7 @@ def objective(model: Model, item: Tensor, label: Tensor | None) -> Objective | N
     def loss(x: Tensor, condition: Tensor | None) -> Tensor:
         several = x.expand(_DRAWS, *x.shape[1:])
         batch = Batch(several, None if condition is None else condition.expand(_DRAWS), 1.0)
-        return learner._loss(batch, Noise.step(0, 0, _DRAWS)).mean()
+        return learner.loss(batch, Noise.step(0, 0, _DRAWS)).mean()
 
     return loss
 
