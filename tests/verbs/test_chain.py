@@ -20,6 +20,7 @@ from makar.verbs.chain import Chain
 from makar.verbs.detect import detect
 from makar.verbs.edit import crop, edit, replaced, resize, vouch
 from makar.verbs.guard import guard, remember_items
+from makar.verbs.hand_over import hand_over
 from makar.verbs.issue import Origin, issue
 from makar.verbs.trace import trace
 from makar.verbs.verify import Verifier, verify, verify_bundle, verify_ledger
@@ -418,3 +419,21 @@ def test_a_prompt_is_kept_as_a_digest_unless_the_policy_says_otherwise(
         assert len(receipt["prompt"]) == 64
         assert receipt["recipe"]["sampler_settings"].get("prompt") == (prompt if kept == "text" else None)
     assert holds(verify(tmp_path / "text", Verifier(space.verifier.anchors, space.home, place)))
+
+
+def test_what_python_exports_is_what_the_command_line_does(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAKAR_HOME", str(space.home.root))
+    written = makar.load(space.bundle).export(space.root / "python", 2, seed=4)
+    assert [p.name for p in written] == ["000.png", "001.png", "grid.png", "outputs.json"]
+    findings = verify(written[1], space.verifier)
+    assert holds(findings), [f for f in findings if f.wrong]
+
+
+def test_where_all_is_withheld_that_is_said(space: Workspace, tmp_path: Path) -> None:
+    policy = space.chain.policy.model_copy(update={"copies": "refuse"})
+    data = makar.data("digits")
+    trained = makar.fit("kernel", data, budget="1 steps", settings={"bandwidth": 1e-3}).trained
+    chain = Chain(space.home, policy, on=True)
+    with pytest.raises(MakarError, match=r"all 3 outputs were withheld.*near copy"):
+        hand_over(chain, trained, tmp_path / "copies", 3)
+    assert not (tmp_path / "copies").exists()

@@ -14,7 +14,6 @@ from PIL import Image, ImageOps
 
 from makar.core import files
 from makar.core.clock import now
-from makar.core.digest import short
 from makar.core.errors import MakarError
 from makar.data import Dataset, pictures
 from makar.data import load as load_data

@@ -23,6 +23,7 @@ from makar.verbs import sample as sampling
 from makar.verbs import score as scoring
 from makar.verbs.budget import Budget
 from makar.verbs.chain import Chain
+from makar.verbs.hand_over import hand_over
 from makar.verbs.trained import Record, Trained
 
 
@@ -31,6 +32,7 @@ class Fitted:
     """A trained model to draw from, score and save."""
 
     trained: Trained
+    place: Path | None = None  # the bundle it was read from
 
     @property
     def id(self) -> str:
@@ -57,6 +59,22 @@ class Fitted:
         """Every metric that applies, with intervals."""
         return scoring.score(self.trained, data, n, seed)
 
+    def export(
+        self,
+        out: Path | str,
+        n: int,
+        seed: int = 0,
+        label: str | int | Sequence[int] | None = None,
+        sampler: str | None = None,
+        settings: dict[str, Any] | None = None,
+    ) -> list[Path]:
+        """Draw n things and write them as files with receipt, watermark and credential; returns the files.
+
+        What `makar sample` does. The receipts name the bundle where the model was loaded from one.
+        """
+        done = hand_over(Chain.here(), self.trained, Path(out), n, seed, label, sampler, settings, self.place)
+        return list(done.written)
+
     def save(self, path: Path | str) -> Path:
         """Write the bundle, with its documents; signed and entered in the ledger as the workspace's policy says."""
         return Chain.here().save(self.trained, path)
@@ -74,7 +92,7 @@ def fit(family: str, data: Dataset, budget: str | Budget = "20s", seed: int = 0,
 
 def load(path: Path | str) -> Fitted:
     """Read a bundle."""
-    return Fitted(bundle.load(path))
+    return Fitted(bundle.load(path), Path(path))
 
 
 class Training:

@@ -16,13 +16,12 @@ from makar.core.errors import MakarError
 from makar.core.score import Score
 from makar.data import load as load_data
 from makar.verbs import bundle, export, recipe, stability
-from makar.verbs import sample as sampling
 from makar.verbs import score as scoring
 from makar.verbs.budget import Budget
 from makar.verbs.chain import Chain
 from makar.verbs.estimate import estimate
-from makar.verbs.guard import guard, remember_items
-from makar.verbs.issue import Origin, issue
+from makar.verbs.guard import remember_items
+from makar.verbs.hand_over import hand_over
 from makar.verbs.permit import permit
 from makar.verbs.train import fit, prepare
 
@@ -96,23 +95,19 @@ def sample_from(
     as_json: bool,
 ) -> None:
     """Draw and write files with their receipts, and a grid or a preview to look at."""
-    trained = bundle.load(model)
-    permit(chain, "sample", trained.manifest, [trained.id])
-    mark, said = chain.watermark(trained, sampling.default_sampler(trained, sampler, settings))
-    artifacts = sampling.sample(trained, n, seed, label, sampler, settings, mark)
-    kept = guard(chain, trained, artifacts)
-    written = issue(chain, Origin.of(trained, model, mark, said), kept.artifacts, out, kept.nearest)
+    done = hand_over(chain, bundle.load(model), out, n, seed, label, sampler, settings, model)
     if as_json:
         typer.echo((out / "outputs.json").read_text(encoding="utf-8"))
         return
-    for sentence in kept.withheld:
+    for sentence in done.withheld:
         typer.echo(f"withheld: {sentence}")
-    if artifacts[0].kind == "text":
-        for artifact in kept.artifacts[:2]:
+    if done.artifacts[0].kind == "text":
+        for artifact in done.artifacts[:2]:
             typer.echo(f"--- {artifact.id[:12]}\n{artifact.content[:600]}")
-    typer.echo(f"wrote {len(written)} files to {out}: {', '.join(p.name for p in written[:3])} … {written[-1].name}")
-    typer.echo(f"watermark: {said.name or f'none, for {said.why}'}")
-    typer.echo(f"{chain.words()}; next: makar verify {written[0]}")
+    names = [path.name for path in done.written]
+    typer.echo(f"wrote {len(names)} files to {out}: {', '.join(names[:3])} … {names[-1]}")
+    typer.echo(f"watermark: {done.said.name or f'none, for {done.said.why}'}")
+    typer.echo(f"{chain.words()}; next: makar verify {done.written[0]}")
 
 
 def score_one(model: Path, spec: str, options: dict[str, Any], n: int | None, seed: int, as_json: bool) -> None:

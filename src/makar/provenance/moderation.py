@@ -36,6 +36,7 @@ _FORMS = {
     "a": "a4@", "b": "b8", "e": "e3€", "g": "g9", "i": "i1!|", "l": "l1|", "o": "o0", "s": "s5$", "t": "t7+", "z": "z2",
 }  # fmt: skip
 _SEPARATOR = r"[\W_]"
+_ENOUGH = 3  # letters that stand as they are, of which a code of letters and digits seldom has those of a term
 _DRAWN_OUT = 8  # further repetitions of a letter that are looked through
 
 
@@ -81,10 +82,10 @@ class Blocklist:
 
 
 def _mostly_letters(match: re.Match[str]) -> bool:
-    """Whether it is more letters than digits and signs: "90" is not "go"."""
-    given = re.sub(r"\s", "", match.group())
+    """Whether half of it is letters, or `_ENOUGH` are: "90" is not "go", and "v10137 h4rb0ur" is a violet harbour."""
+    given = match.group()
     letters = sum(c.isalpha() for c in given)
-    return letters > 0 and 2 * letters >= sum(c.isalnum() for c in given)
+    return letters >= _ENOUGH or (letters > 0 and 2 * letters >= sum(c.isalnum() for c in given))
 
 
 def _pattern(term: str) -> re.Pattern[str]:

@@ -26,6 +26,7 @@ class Mark(BaseModel):
     name: str | None
     why: str = ""
     key: str = ""  # fingerprint of the key, which tells nothing of the key
+    room: bool = True  # whether the thing has room for a mark at all
 
 
 class Nearness(BaseModel):

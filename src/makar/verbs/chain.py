@@ -179,7 +179,7 @@ class Chain:
                 return mark, Mark(name=name, key=keyring.fingerprint(key))
             obstacles.append(obstacle)
         why = "; ".join(obstacles) or f"no watermark is made for {trained.manifest.modality}"
-        return None, Mark(name=None, why=why)
+        return None, Mark(name=None, why=why, room=False)
 
 
 def candidates(setting: str, modality: str) -> list[str]:

@@ -182,7 +182,8 @@ def each(key: str, checked: Sequence[tuple[Output, bool, str]]) -> Evidence:
 
 
 def _marked(receipt: Receipt | None) -> bool:
-    return receipt is not None and receipt.watermark.name is not None
+    """Whether it bears a watermark, or is of a kind or size that has no room for one."""
+    return receipt is not None and (receipt.watermark.name is not None or not receipt.watermark.room)
 
 
 def labelled(output: Output, kind: labels.Kind) -> bool:

@@ -80,7 +80,7 @@ def records_of(path: Path) -> Records:
     if any(name not in digests for name in bundle.RECORDS):
         raise MakarError(f"{path} is of a format without rights and chain; train it again with this makar")
     found = {}
-    for name in bundle.RECORDS:
+    for name in (*bundle.RECORDS, *([bundle.SCORES] if bundle.SCORES in digests else [])):
         place = path / name
         if not place.is_file() or place.is_symlink():
             raise MakarError(f"{place} is missing or no plain file; the bundle was altered")

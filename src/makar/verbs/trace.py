@@ -140,7 +140,9 @@ def words(steps: list[Step]) -> str:
     """The way back, one line a step."""
     marks = {True: "✓", False: "✗", None: "?"}
     lines = []
-    for i, step in enumerate(steps):
+    before = sum(step.kind != "source" for step in steps)
+    for place, step in enumerate(steps):
+        i = min(place, before)  # the sources of a mix stand beside one another
         head = f"{'  ' * i}{'└ ' if i else ''}{marks[step.digest_ok]} {step.kind} {step.id[:12]}"
         more = [f"licence {step.licence}"] if step.licence else []
         more += [step.source] if step.source else []

@@ -1,0 +1,57 @@
+"""Hand over: from a model to files that may leave, in one go.
+
+Permitted, drawn with the watermark in, looked at by the guard, written with receipts and credentials, and entered in
+the ledger. What the command line does and what Python's `Fitted.export` does is this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from makar.core.artifact import Artifact
+from makar.core.errors import MakarError
+from makar.provenance.receipts import Mark
+from makar.verbs import sample
+from makar.verbs.chain import Chain
+from makar.verbs.guard import guard
+from makar.verbs.issue import Origin, issue
+from makar.verbs.permit import permit
+from makar.verbs.trained import Trained
+
+
+@dataclass(frozen=True)
+class HandedOver:
+    """The files written, what is in them, what was withheld and why, and what is said of the watermark."""
+
+    written: tuple[Path, ...]
+    artifacts: tuple[Artifact, ...]
+    withheld: tuple[str, ...]
+    said: Mark
+
+
+def hand_over(
+    chain: Chain,
+    trained: Trained,
+    out: Path,
+    n: int,
+    seed: int = 0,
+    label: str | int | Sequence[int] | None = None,
+    sampler: str | None = None,
+    settings: dict[str, Any] | None = None,
+    bundle: Path | None = None,
+) -> HandedOver:
+    """Draw n things and write them into `out`; `bundle` is the folder that the model was read from.
+
+    Raises MakarError where that is not permitted, and where the policy withholds all of them.
+    """
+    permit(chain, "sample", trained.manifest, [trained.id])
+    mark, said = chain.watermark(trained, sample.default_sampler(trained, sampler, settings))
+    made = sample.sample(trained, n, seed, label, sampler, settings, mark)
+    kept = guard(chain, trained, made)
+    if not kept.artifacts:
+        raise MakarError(f"all {n} outputs were withheld; the first: {kept.withheld[0]}")
+    written = issue(chain, Origin.of(trained, bundle, mark, said), kept.artifacts, out, kept.nearest)
+    return HandedOver(tuple(written), tuple(kept.artifacts), tuple(kept.withheld), said)
