@@ -34,6 +34,9 @@ from makar.verbs.train import fit
 
 DIGEST = "0" * 64
 PIECE = 400  # characters of a text that the verbatim guard is asked about
+QUOTED: dict[str, Callable[[str], str]] = {
+    "as it is": str, "in capitals": str.upper, "spaces doubled": lambda t: t.replace(" ", "  "),
+}  # fmt: skip
 FAMILIES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("independent", {}), ("gaussian", {}), ("mixture", {}), ("ngram", {}),
     ("kernel", {}), ("kernel", {"bandwidth": 0.02}),
@@ -60,7 +63,15 @@ def changes(x: torch.Tensor) -> dict[str, torch.Tensor]:
     }
     noisy = {f"noise {s:g} of 16": (x + s * noise).round().clamp(0, 16).long() for s in (0.5, 1.0, 1.5, 2.0)}
     bright = {"x 0.6": (x * 0.6).round().long(), "+ 3": (x + 3).clamp(0, 16)}
-    return {"unchanged": x} | noisy | moved | bright
+    turned = {"mirrored": x.flip(-1), "turned by 90 degrees": x.rot90(1, (-2, -1))}
+    return {"unchanged": x} | noisy | moved | bright | turned | {"blurred": blurred(x)}
+
+
+def blurred(x: torch.Tensor) -> torch.Tensor:
+    """Averaged with weights 1, 2, 1 in both directions, edges repeated."""
+    weights = torch.tensor([[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]) / 16
+    padded = torch.nn.functional.pad(x.float(), (1, 1, 1, 1), mode="replicate")
+    return torch.nn.functional.conv2d(padded, weights[None, None]).round().long()
 
 
 def index_rates() -> dict[str, Any]:
@@ -98,13 +109,18 @@ def verbatim_rates(name: str, text: str) -> dict[str, Any]:
     quotes = verbatim.build(train, ids, DIGEST)
     limit = quotes.limit(fresh[::2], 0.01)
     stopped = [quotes.guard(t, limit) is not None for t in fresh[1::2]]
-    quoted = [f"{f[:200]}{t[100 : 100 + limit]}{f[200:]}" for f, t in zip(fresh, train, strict=False)]
-    caught = [quotes.guard(t, limit) is not None for t in quoted]
+    usable = [even for t in train if len(even := " ".join(t.split())) >= limit]  # a limit counts spaces evened out
+    pairs = list(zip(fresh, usable, strict=False))
+    caught = {
+        name: {"share": float(np.mean([quotes.guard(f"{f[:200]}{change(t[:limit])}{f[200:]}", limit) is not None
+                                       for f, t in pairs])), "n": len(pairs)}
+        for name, change in QUOTED.items()
+    }  # fmt: skip
     size = sum(a.nbytes for a in (quotes.text, quotes.seeds, quotes.places, quotes.ends))
     return {
         "text": name, "characters": len(text), "limit_at_1_percent": limit,
         "fresh_stopped": {"share": float(np.mean(stopped)), "n": len(stopped)},
-        "planted_caught": {"share": float(np.mean(caught)), "n": len(caught)},
+        "planted_caught": caught,
         "piece": PIECE,
         "ms_a_piece": 1e3 * cpu(lambda: quotes.longest(fresh[0]), 50),
         "build_seconds": seconds, "bytes_a_character": size / sum(map(len, train)),

@@ -1,4 +1,4 @@
-"""Writing: the k-th operation fails, for every k; there is the old or the new, never a mixture."""
+"""Writing: the k-th operation fails, for every k; there is the old or the new, never a mixture. Reading: only files."""
 
 from __future__ import annotations
 
@@ -220,3 +220,63 @@ def test_written_files_have_the_usual_mode(tmp_path: Path) -> None:
 def test_not_a_number_is_refused() -> None:
     with pytest.raises(ValueError):
         files.to_json({"x": float("nan")})
+
+
+def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
+    place, data = tmp_path / "a", bytes(range(256)) * 9000
+    place.write_bytes(data)
+    assert files.read(place, len(data)) == data
+    with pytest.raises(MakarError, match="larger than"):
+        files.read(place, len(data) - 1)
+    place.write_bytes(b"")
+    assert files.read(place, 0) == b""
+
+
+def odd(place: Path) -> dict[str, Path]:
+    """What is no file, or no small one, by kind."""
+    (place / "file").write_text("x")
+    (place / "a link").symlink_to(place / "file")
+    (place / "broken").symlink_to(place / "nowhere")
+    (place / "a folder").mkdir()
+    os.mkfifo(place / "a pipe")
+    with open(place / "larger", "wb") as file:
+        file.truncate(1 << 40)  # sparse: no disk is used
+    names = {name: place / name for name in ("a link", "broken", "a folder", "a pipe", "larger")}
+    return names | {"a device": Path("/dev/zero"), "No such file": place / "nowhere", "too long": place / ("x" * 5000)}
+
+
+@pytest.mark.parametrize("limit", [0, 1 << 20, 1 << 50])
+def test_only_files_are_read(tmp_path: Path, limit: int) -> None:
+    for kind, place in odd(tmp_path).items():
+        if kind == "larger" and limit == 1 << 50:
+            continue
+        with pytest.raises(MakarError, match="a link" if kind == "broken" else kind):
+            files.read(place, limit)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_what_can_be_no_name_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(MakarError, match="cannot be the name"):
+        files.read(tmp_path / name, 9)
+
+
+def test_a_file_that_becomes_a_pipe_does_not_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, look = tmp_path / "a", os.lstat
+    place.write_text("x")
+
+    def swapped(path: Path) -> os.stat_result:
+        status = look(path)
+        place.unlink()
+        os.mkfifo(place)
+        return status
+
+    monkeypatch.setattr(os, "lstat", swapped)
+    with pytest.raises(MakarError, match="a pipe"):
+        files.read(place, 9)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="the system has no such files")
+def test_files_without_a_size_or_that_fail_are_no_crash() -> None:
+    assert files.read("/proc/self/status", 1 << 20)
+    with pytest.raises(MakarError, match=r"cannot be read|larger"):
+        files.read("/proc/self/mem", 9)

@@ -359,6 +359,20 @@ def test_junk_is_no_anchor(home: Path, junk: bytes) -> None:
             Anchors.read(path)
 
 
+def test_a_pipe_and_a_device_are_no_anchors(home: Path) -> None:
+    os.mkfifo(home / "junk.pem")
+    for path in (home, home / "junk.pem", Path("/dev/zero")):
+        with pytest.raises(MakarError, match="a pipe, a socket or a device"):
+            Anchors.read(path)
+
+
+def test_a_home_that_is_a_file_gets_no_keys(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("mine")
+    with pytest.raises(MakarError, match="cannot be written"):
+        keys.init(Home(tmp_path / "home"), "me")
+    assert (tmp_path / "home").read_text() == "mine"
+
+
 def test_no_anchors_at_a_place_that_is_not_there(home: Path) -> None:
     with pytest.raises(MakarError, match="cannot be read"):
         Anchors.read(home / "nowhere")

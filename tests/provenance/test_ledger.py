@@ -318,14 +318,61 @@ def test_without_a_public_key_a_signed_ledger_is_not_said_to_hold(whole: Path) -
     assert findings[-1].state == "unknown"
 
 
-def test_an_entry_put_in_after_the_last_head_is_named_until_it_is_signed(copy: Path) -> None:
-    last = list(Ledger(copy).entries())[-1]
-    line = Entry.make(SIZE, last.time, "output", {}, digest(last.line.encode())).line
-    with open(sorted(copy.glob("[0-9]*.jsonl"))[-1], "a") as file:
+def inject(folder: Path) -> None:
+    """Put an entry in at the end, as whoever can write there can."""
+    last = list(Ledger(folder).entries())[-1]
+    line = Entry.make(last.n + 1, last.time, "output", {}, digest(last.line.encode())).line
+    with open(sorted(folder.glob("[0-9]*.jsonl"))[-1], "a") as file:
         file.write(line + "\n")
+
+
+def late(folder: Path) -> list[str]:
+    """Entries that are said to have been signed later than they were written; the ledger holds."""
+    findings = Ledger(folder).verify(US)
+    assert holds(findings), named(findings)
+    return [f.what for f in findings if f.state == "unknown"]
+
+
+def test_entries_put_in_after_the_last_head_are_named_for_ever(copy: Path) -> None:
+    inject(copy)
+    inject(copy)
     found(copy, SIZE)
+    mine = Ledger(copy, OURS).append("output", {})
+    assert (mine.n, mine.kind) == (SIZE + 3, "output"), "what the writer is told of is what he entered"
+    recovered = list(Ledger(copy).entries("recovered"))
+    assert [(e.n, e.body) for e in recovered] == [(SIZE + 2, {"from": SIZE, "to": SIZE + 1})]
+    Ledger(copy, OURS).append("output", {})
+    assert late(copy) == [f"ledger entries {SIZE} to {SIZE + 1}"]
+    inject(copy)
     Ledger(copy, OURS).seal()
-    assert holds(Ledger(copy).verify(US))
+    assert late(copy) == [f"ledger entries {SIZE} to {SIZE + 1}", f"ledger entry {SIZE + 5}"]
+
+
+def test_entries_put_in_with_an_unsigned_head_are_named_for_ever(copy: Path) -> None:
+    Ledger(copy).append("output", {"planted": True})
+    found(copy)
+    Ledger(copy, OURS).append("output", {})
+    assert late(copy) == [f"ledger entry {SIZE}"]
+
+
+def test_a_head_under_our_name_between_our_heads_is_found(copy: Path) -> None:
+    Ledger(copy).append("output", {"planted": True})
+    forged = Head.read(parsed(heads(copy)[-1]))
+    write_heads(copy, [*heads(copy)[:-1], replace(forged, key=OURS.fingerprint, signature="made up").line])
+    Ledger(copy, OURS).append("output", {})
+    found(copy)
+
+
+def test_a_ledger_whose_heads_were_taken_away_says_so_for_ever(copy: Path) -> None:
+    (copy / "heads.jsonl").unlink()
+    Ledger(copy, OURS).append("output", {})
+    assert late(copy) == [f"ledger entries 0 to {SIZE - 1}"]
+
+
+@pytest.mark.parametrize("body", [{}, {"from": 0, "to": 10**9}, {"from": -1, "to": 0}, {"from": "0", "to": [0]}])
+def test_an_entry_of_another_form_that_calls_itself_recovered_says_nothing(copy: Path, body: dict[str, Any]) -> None:
+    Ledger(copy, OURS).append("recovered", body)
+    assert late(copy) == []
 
 
 def test_a_line_that_does_not_follow_is_never_signed(copy: Path) -> None:
@@ -475,7 +522,9 @@ def acknowledged_stands(folder: Path, acknowledged: list[str]) -> None:
     made.append("after", {})
     findings = made.verify(US)
     assert holds(findings), named(findings)
-    assert {f.state for f in findings} == {"holds"}
+    recovered = list(made.entries("recovered"))
+    assert all(entry.body["from"] >= len(acknowledged) for entry in recovered), "what was acknowledged was signed"
+    assert len([f for f in findings if f.state != "holds"]) == len(recovered)
 
 
 @pytest.mark.parametrize("for_good", [False, True], ids=["error", "crash"])
@@ -603,7 +652,12 @@ def test_a_ledger_that_gets_a_key_later_is_signed_from_then_on(tmp_path: Path) -
     folder = fill(tmp_path / "ledger", None).folder
     found(folder)
     Ledger(folder, OURS).seal()
-    assert holds(Ledger(folder).verify(US))
+    findings = Ledger(folder).verify(US)
+    assert holds(findings), named(findings)
+    (first,) = [f for f in findings if f.state != "holds"]
+    assert first.what == f"ledger entries 0 to {SIZE - 1}"
+    assert "there were no keys" in first.why
+    assert len(list(Ledger(folder).entries())) == SIZE, "nobody stopped, and nothing was recovered"
     sealed = heads(folder)
     Ledger(folder, OURS).seal()
     assert heads(folder) == sealed, "there is nothing more to sign"

@@ -71,6 +71,31 @@ def test_disguises_are_seen_through(disguise: str) -> None:
         assert Blocklist(TERMS).found(text) == [term], text
 
 
+@pytest.mark.parametrize(
+    ("term", "text"),
+    [
+        ("violet harbour", "v10137 h4rb0ur"), ("violet harbour", "v1013t h4rb0ur"), ("Banksy", "8ank5y"),
+        ("Basquiat", "8a5qu1a7"), ("Studio Ghibli", "57ud10 9h1811"), ("Hokusai", "h0ku541"),
+        ("Tove Jansson", "70v3 j4n550n"),
+    ],
+)  # fmt: skip
+def test_more_digits_than_letters_are_seen_through(term: str, text: str) -> None:
+    assert Blocklist((term,)).found(f"a boat by {text}, at dawn") == [term]
+
+
+def test_codes_of_letters_and_digits_raise_no_alarm() -> None:
+    """100 000 random codes from the letters and digits that stand for each other, and 100 000 hexadecimal numbers.
+
+    A code that is the term itself in another spelling counts: at least half of it is letters, as it was before.
+    """
+    generator = np.random.Generator(np.random.PCG64(1))
+    signs = np.array(list("4831057972aeiostlbgz"))
+    codes = ["".join(signs[generator.integers(0, 20, n)]) for n in generator.integers(4, 9, 100_000)]
+    digests = [f"{n:08x}" for n in generator.integers(0, 1 << 32, 100_000)]
+    names = ("Banksy", "Basquiat", "goebbels", "tolstoi", "loblolli", "obelisk", "isabella", "lolita", "bagatelle")
+    assert Blocklist(names).found(" ".join(codes + digests)) == []
+
+
 def test_what_is_not_caught_is_known() -> None:
     caught = {name for name, change in MISSED.items() if Blocklist(("van gogh",)).found(f"by {change('van gogh')} now")}
     assert caught == set()
@@ -91,6 +116,7 @@ def test_plain_text_raises_no_alarm() -> None:
         ("ass", "as so, a class"),
         ("art", "start a rt party"), ("gore", "Gorey"), ("banksy", "banks yellow"), ("sex", "Essex is six"),
         ("hell", "hello shell he'll"), ("tit", "title 717"),
+        ("tit", "t17 of 71t"), ("gogol", "90901"), ("bible", "81b13"), ("isbel", "15831"), ("loss", "1055 l055"),
     ],
 )  # fmt: skip
 def test_words_that_hold_a_term_are_left_alone(term: str, text: str) -> None:

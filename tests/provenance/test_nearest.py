@@ -56,6 +56,13 @@ def noisy(x: Tensor, std: float) -> Tensor:
     return (x + std * noise).round().clamp(0, 16).long()
 
 
+def blurred(x: Tensor) -> Tensor:
+    """Averaged with weights 1, 2, 1 in both directions, edges repeated."""
+    padded = torch.nn.functional.pad(x.float(), (1, 1, 1, 1), mode="replicate")
+    rows = padded[..., :-2, :] + 2 * padded[..., 1:-1, :] + padded[..., 2:, :]
+    return ((rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) / 16).round().long()
+
+
 CHANGES: list[tuple[str, Callable[[Tensor], Tensor], float]] = [
     ("none", lambda x: x, 1.0),
     ("noise of 3 % of the range", lambda x: noisy(x, 0.5), 0.99),
@@ -65,6 +72,14 @@ CHANGES: list[tuple[str, Callable[[Tensor], Tensor], float]] = [
     ("one pixel up and left", lambda x: moved(x, -1, -1), 0.97),
     ("darker", lambda x: (x * 0.6).round().long(), 0.99),
     ("brighter", lambda x: (x + 3).clamp(0, 16), 0.97),
+    ("blurred", blurred, 0.99),
+    ("mirrored", lambda x: x.flip(-1), 0.99),
+    ("upside down", lambda x: x.flip(-2), 0.99),
+    ("turned by a quarter", lambda x: torch.rot90(x, 1, (-2, -1)), 0.99),
+    ("turned by a half", lambda x: torch.rot90(x, 2, (-2, -1)), 0.99),
+    ("turned by three quarters", lambda x: torch.rot90(x, 3, (-2, -1)), 0.99),
+    ("transposed", lambda x: x.mT, 0.99),
+    ("mirrored at the other diagonal", lambda x: x.mT.flip(-2, -1), 0.99),
 ]
 
 
@@ -76,6 +91,31 @@ def test_planted_near_copies_are_found(change: Callable[[Tensor], Tensor], least
     found = [nearest.is_copy(n) and n.item == ids(len(train))[p] for n, p in zip(said, places.tolist(), strict=True)]
     assert np.mean(found) >= least
     assert all(n.attribution == ("A. Author" if nearest.is_copy(n) else "") for n in said)
+
+
+def test_what_is_not_found_is_known() -> None:
+    """Two changes at once, a crop, and strong noise: the docstring says so."""
+    train = digits()[0][::4]
+    cropped = torch.nn.functional.interpolate(train[..., 1:-1, 1:-1].float(), size=(8, 8), mode="bicubic")
+    for changed in (
+        moved(train.flip(-1), 1, 0), blurred(train.flip(-1)), cropped.round().clamp(0, 16).long(), noisy(train, 5.0),
+    ):  # fmt: skip
+        assert np.mean(list(map(nearest.is_copy, index().judge(changed)))) < 0.2
+
+
+def test_pictures_that_are_not_square_are_mirrored_only() -> None:
+    pictures = torch.randint(0, 256, (60, 1, 12, 9), generator=torch.Generator().manual_seed(3))
+    made = nearest.build(pictures[:40], pictures[40:], ids(40), DIGEST, Levels((1, 12, 9), 256))
+    for changed in (pictures[:40].flip(-1), pictures[:40].flip(-2), pictures[:40].flip(-2, -1), blurred(pictures[:40])):
+        assert [n.item for n in made.judge(changed) if nearest.is_copy(n)] == ids(40)
+
+
+def test_even_pictures_are_like_each_other_and_nothing_else() -> None:
+    pictures = torch.stack([torch.full((1, 8, 8), 7), digits()[0][0]])
+    made = nearest.build(pictures, digits()[1], ids(2), DIGEST, SPACE)
+    near = made.nearest(torch.stack([torch.full((1, 8, 8), 3), digits()[0][0]]))
+    assert [item for item, _ in near] == ids(2)
+    assert [distance for _, distance in near] == pytest.approx([0.0, 0.0], abs=1e-3)
 
 
 def test_fresh_items_lie_below_the_threshold_as_often_as_is_stated() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,21 @@ def test_bytes_that_are_no_text_and_a_folder_are_refused(tmp_path: Path) -> None
         Policy.load(tmp_path / "policy.toml")
     with pytest.raises(MakarError, match="cannot be read"):
         Policy.load(tmp_path)
+
+
+def test_a_pipe_a_link_to_nothing_and_what_nests_without_end_are_refused(tmp_path: Path) -> None:
+    place = tmp_path / "policy.toml"
+    os.mkfifo(place)
+    with pytest.raises(MakarError, match="cannot be read"):
+        Policy.load(place)
+    place.unlink()
+    place.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(MakarError, match="a link"):
+        Policy.load(place)
+    place.unlink()
+    files.write_text(place, "a = " + "[" * 10**5)
+    with pytest.raises(MakarError, match="cannot be read"):
+        Policy.load(place)
 
 
 def test_rules_do_not_change_while_they_are_in_force() -> None:

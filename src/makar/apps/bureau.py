@@ -22,7 +22,7 @@ from makar.verbs._shown import safety_file
 from makar.verbs.chain import Chain
 from makar.verbs.papers import model_id
 from makar.verbs.permit import revoked
-from makar.verbs.verify import Verifier, find_bundle, is_bundle, listing, look
+from makar.verbs.verify import Verifier, entry_of, find_bundle, is_bundle, listing, look
 
 Said = tuple[dict[str, Any], str]
 """Facts as JSON data, and the same in words."""
@@ -134,7 +134,7 @@ def proposed(folder: Path) -> Said:
     """Record that the machine made the outputs of a folder."""
     record = _record(folder)
     known = authorship.decisions(record.path)
-    names = [name for name in listing(folder) if name not in known]
+    names = [name for name in (str(entry["file"]) for entry in listing(folder)) if name not in known]
     if not names and not known:
         raise MakarError(f"{folder} lists no outputs (it has no outputs.json)")
     for name in names:
@@ -183,8 +183,8 @@ def _record(folder: Path) -> Authorship:
 
 def _propose(record: Authorship, name: str) -> None:
     """What the machine made is what outputs.json says: a file that was changed since is not taken for it."""
-    listed = listing(record.folder).get(name)
     path = record.folder / name
+    listed = entry_of(path)
     if listed is None:
         raise MakarError(f"{record.folder}/outputs.json does not list {name}, so it is not known to be the machine's")
     if not path.is_file() or bundle.sha256(path.read_bytes()) != listed.get("sha256"):
@@ -216,8 +216,8 @@ def reported(path: Path, what: str, prompt: str | None, model: Path | None) -> S
     if not path.is_file():
         raise MakarError(f"there is no output {path}")
     chain, verifier = Chain.here(), Verifier.here(None, model)
-    receipt = look(path, verifier).receipt
-    place = model if receipt is None else find_bundle(receipt, path, verifier)
+    receipt = look(path, verifier, entry_of(path)).receipt
+    place = model if receipt is None else find_bundle(receipt, verifier)
     head = Chain.here(on=True).ledger.head() if chain.home.ledger.is_dir() else None
     ledger = {} if head is None else {"entries": head.size, "root": head.root, "signed by": head.key or "nobody"}
     found = incident.report(what, path, moment(), chain.policy, receipt, prompt, ledger, place)

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from makar.core.errors import plain
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
 Key = Annotated[
     Path | None, typer.Option(help="Public keys to believe instead of the workspace's: a PEM file or a folder.")
@@ -35,8 +37,9 @@ def register(app: typer.Typer) -> None:
 
 
 def show(value: Any, as_json: bool, words: str) -> None:
-    """Print the JSON or the words."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=1) if as_json else words)
+    """Print the JSON or the words, of which whatever is no text or line end is made visible."""
+    lines = (plain(line) for line in words.split("\n"))
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=1) if as_json else "\n".join(lines))
 
 
 # Keys
@@ -106,9 +109,9 @@ def verify(
     """What holds, what does not, and which key said so. Exit code 3 where something does not hold."""
     from makar.apps.office import verified
 
-    plain, words = verified(path, bundle, key)
-    show(plain, as_json, words)
-    if not plain["holds"]:
+    facts, words = verified(path, bundle, key)
+    show(facts, as_json, words)
+    if not facts["holds"]:
         raise SystemExit(DOES_NOT_HOLD)
 
 
@@ -138,7 +141,7 @@ def detect(
     from makar.verbs.detect import detect as look
 
     found = look(path, Chain.here(), tuple(bundle or ()))
-    show(found.to_json(), as_json, f"{found.verdict}: {found.why}")
+    show(found.to_json(), as_json, plain(f"{found.verdict}: {found.why}"))
 
 
 def audit(
@@ -154,9 +157,9 @@ def audit(
     from makar.apps.office import audited, audited_again
 
     if replay:
-        plain, words = audited_again(model, data)
-        show(plain, as_json, words)
-        wrong = not plain["holds"]
+        facts, words = audited_again(model, data)
+        show(facts, as_json, words)
+        wrong = not facts["holds"]
     else:
         results, words, wrong = audited(model, data, only)
         show(results, as_json, words)
@@ -173,8 +176,8 @@ def ledger_show(
     """The newest entries."""
     from makar.apps.office import ledger_entries
 
-    plain, words = ledger_entries(kind, last)
-    show(plain, as_json, words)
+    entries, words = ledger_entries(kind, last)
+    show(entries, as_json, words)
 
 
 @ledger_app.command("prove")
@@ -198,7 +201,7 @@ def ledger_check(
     from makar.apps.office import proved
 
     found = proved(proof, key)
-    show(found.to_json(), as_json, f"{found.state}: {found.why}")
+    show(found.to_json(), as_json, plain(f"{found.state}: {found.why}"))
     if found.wrong:
         raise SystemExit(DOES_NOT_HOLD)
 

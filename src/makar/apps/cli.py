@@ -5,6 +5,7 @@ Exit codes: 0 success, 2 a user's mistake (one sentence on the error stream), 1 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -14,7 +15,8 @@ from typing import Annotated, Any
 import typer
 
 from makar.apps import chain, governance
-from makar.core.errors import MakarError
+from makar.apps.chain import show
+from makar.core.errors import MakarError, plain
 
 app = typer.Typer(
     help="Train, sample, compare and account for every family of generative model.",
@@ -47,11 +49,6 @@ Allow = Annotated[str | None, typer.Option(help="Only data that may be used so: 
 Accept = Annotated[list[str] | None, typer.Option(help="Train on this data, by name, though its licence is unknown.")]
 Threads = Annotated[int | None, typer.Option(help="Threads for the arithmetic (default: all cores).", min=1)]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting of the family, such as --set latent=8.")]
-
-
-def show(value: Any, as_json: bool, words: str) -> None:
-    """Print the JSON or the words."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=1) if as_json else words)
 
 
 def data_options(
@@ -294,15 +291,23 @@ def doctor(as_json: Json = False) -> None:
     show(found, as_json, report(found))
 
 
+def _refused(sentence: str) -> SystemExit:
+    """Say what was wrong; the exit to raise."""
+    if "--json" in sys.argv:
+        typer.echo(json.dumps({"error": sentence}, ensure_ascii=False))
+    typer.echo(f"makar: {plain(sentence)}", err=True)
+    return SystemExit(2)
+
+
 def main() -> None:
     """The entry point: a user's mistake is one sentence and exit code 2, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files need not be text
     try:
         app(standalone_mode=True)
     except MakarError as error:
-        if "--json" in sys.argv:
-            typer.echo(json.dumps({"error": str(error)}, ensure_ascii=False))
-        typer.echo(f"makar: {error}", err=True)
-        raise SystemExit(2) from None
+        raise _refused(str(error)) from None
     except KeyboardInterrupt:
         typer.echo("makar: stopped", err=True)
         raise SystemExit(130) from None
@@ -312,6 +317,11 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("MAKAR_TRACEBACK"):
             raise
+        if isinstance(error, OSError):  # the system refuses a path: too long, a folder, unreadable, full
+            refused = error.filename or "a file, a folder or a connection"
+            raise _refused(f"{refused} cannot be used ({error.strerror or error}); give another or mend it") from None
+        if isinstance(error, UnicodeEncodeError):  # lone surrogates come from outside alone
+            raise _refused("what was given holds characters that are not Unicode; write it as UTF-8") from None
         typer.echo(
             f"makar: this is a failure of makar, not of yours ({type(error).__name__}: {error}); "
             "run again with MAKAR_TRACEBACK=1 to see where, and please report it",

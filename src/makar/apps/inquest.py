@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 from makar.core import files
 from makar.core.clock import now
+from makar.core.digest import short
 from makar.core.errors import MakarError
 from makar.data import Dataset, pictures
 from makar.data import load as load_data
@@ -35,6 +36,7 @@ _OF_THE_CHAIN = ("chain", "files")  # aims of attacks that must never get throug
 _CHECKED = 6  # outputs, at least, that the sanity check of an explanation rests on
 _JUDGED = 3  # one in so many items is not learnt from
 _MAP_SIDE = 256  # pixels of a map of attribution
+_LARGEST = 64 << 20  # bytes of a suite or of a text that are read
 
 
 def _figures(result: Result) -> list[str]:
@@ -72,6 +74,8 @@ def attacked(model: Path, spec: str | None, out: Path | None, against: Path | No
     lines = [_outcome(o) for o in suite.outcomes]
     if missing:
         lines.append(f"without the data: {missing}")
+    if old is not None and old.model != suite.model:
+        lines.append(f"note: {against} is of another model, {short(old.model)}")
     lines += [f"changed: {change.words()}" for change in changes]
     what = "the chain was broken by" if old is None else "got through, and did not before:"
     lines.append(f"{what} {', '.join(wrong)}" if wrong else _nothing_wrong(old is None))
@@ -92,9 +96,7 @@ def _outcome(o: Any) -> str:
 def _suite(path: Path) -> redteam.Suite:
     """An earlier suite, as --out wrote it."""
     try:
-        return redteam.Suite.from_json(json.loads(path.read_bytes()))
-    except OSError as error:
-        raise MakarError(f"{path} cannot be read ({error.strerror}); name a file that --out wrote") from None
+        return redteam.Suite.from_json(json.loads(files.read(path, _LARGEST)))
     except (ValueError, RecursionError):
         raise MakarError(f"{path} is not JSON; name a file that --out wrote") from None
 
@@ -324,7 +326,7 @@ def _works(folder: Path, data: Dataset) -> list[Any]:
     listed = sorted(p for p in folder.iterdir() if p.is_file())
     if data.modality == "text":
         texts = [p for p in listed if p.suffix == ".txt"]
-        return [p.read_text(encoding="utf-8", errors="replace") for p in texts]
+        return [files.read(p, _LARGEST).decode("utf-8", "replace") for p in texts]
     if data.modality != "pictures":
         raise MakarError(f"styles are of pictures and text, and {data.name} holds {data.modality}")
     height, width, channels = data.train.things[0].shape

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
-from makar.core.errors import MakarError
+from makar.core import files
+from makar.core.errors import MakarError, plain
 from makar.provenance.findings import Finding, holds
 from makar.provenance.home import Home
 from makar.provenance.keys import Keys
@@ -15,6 +17,7 @@ from makar.verbs.chain import Chain, HeadChecker
 from makar.verbs.verify import Verifier, verify, verify_ledger
 
 _MARKS = {"holds": "✓", "fails": "✗", "absent": "–", "untrusted": "!", "unknown": "?"}
+_LARGEST = 1 << 20  # bytes of a proof that are read
 
 
 def own_keys() -> Keys:
@@ -40,9 +43,9 @@ def keys_facts() -> tuple[dict[str, Any], str]:
 
 
 def verified(path: Path, bundle: Path | None, key: Path | None) -> tuple[dict[str, Any], str]:
-    """Findings on a path, or on the workspace's ledger where the word 'ledger' is no path."""
+    """Findings on a path; the word 'ledger' always is the workspace's own, whatever lies here under that name."""
     verifier = Verifier.here(key, bundle)
-    if str(path) == "ledger" and not path.exists():
+    if str(path) == "ledger":
         ledger = Home.here().ledger
         if not ledger.is_dir():
             raise MakarError(f"there is no ledger in {ledger.parent}; it begins with the first model trained here")
@@ -55,11 +58,11 @@ def verified(path: Path, bundle: Path | None, key: Path | None) -> tuple[dict[st
 def told(findings: list[Finding]) -> tuple[dict[str, Any], str]:
     """Findings as JSON data and in words."""
     whole = holds(findings)
-    plain = {"holds": whole, "findings": [f.to_json() for f in findings]}
-    lines = [f"{_MARKS[f.state]} {f.what}: {f.why}" for f in findings]
+    facts = {"holds": whole, "findings": [f.to_json() for f in findings]}
+    lines = [plain(f"{_MARKS[f.state]} {f.what}: {f.why}") for f in findings]
     wrong = sum(f.wrong for f in findings)
     lines.append("all of it holds" if whole else f"{wrong} of {len(findings)} do not hold")
-    return plain, "\n".join(lines)
+    return facts, "\n".join(lines)
 
 
 def ledger_entries(kind: str | None, last: int) -> tuple[list[dict[str, Any]], str]:
@@ -68,9 +71,9 @@ def ledger_entries(kind: str | None, last: int) -> tuple[list[dict[str, Any]], s
     if not chain.home.ledger.is_dir():
         return [], "the ledger is empty"
     newest = list(chain.ledger.entries(kind))[-last:]
-    plain = [{"n": e.n, "time": e.time, "kind": e.kind, "body": e.body} for e in newest]
-    lines = [f"{e.n:>6}  {e.time}  {e.kind:<10} {_short(e.body)}" for e in newest]
-    return plain, "\n".join(lines) or "the ledger is empty"
+    facts = [{"n": e.n, "time": e.time, "kind": e.kind, "body": e.body} for e in newest]
+    lines = [plain(f"{e.n:>6}  {e.time}  {e.kind:<10} {_short(e.body)}") for e in newest]
+    return facts, "\n".join(lines) or "the ledger is empty"
 
 
 def _short(body: dict[str, Any]) -> str:
@@ -84,8 +87,8 @@ def ledger_head() -> dict[str, Any]:
     head = Chain.here(on=True).ledger.head()
     if head is None:
         raise MakarError("the ledger has no head yet; it begins with the first model trained here")
-    plain: dict[str, Any] = head.to_json()
-    return plain
+    facts: dict[str, Any] = head.to_json()
+    return facts
 
 
 def edited(path: Path, out: Path, crop: str | None, resize: str | None, using: Path | None, note: str) -> Path:
@@ -110,7 +113,7 @@ def edited(path: Path, out: Path, crop: str | None, resize: str | None, using: P
 
 def _numbers(text: str, between: str, count: int, option: str, form: str) -> list[int]:
     parts = text.split(between)
-    if len(parts) != count or not all(part.strip().isdigit() for part in parts):
+    if len(parts) != count or not all(re.fullmatch(r"\s*\d{1,9}\s*", part) for part in parts):
         raise MakarError(f"{option} was given '{text}'; write it as {form}")
     return [int(part) for part in parts]
 
@@ -128,9 +131,9 @@ def proved(path: Path, key: Path | None) -> Finding:
     """Whether an entry is in the ledger whose head somebody believed has signed."""
     anchors = Verifier.here(key).anchors
     try:
-        plain = json.loads(path.read_bytes())
-        line, proof = str(plain["entry"]), plain["proof"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        held = json.loads(files.read(path, _LARGEST))
+        line, proof = str(held["entry"]), held["proof"]
+    except (MakarError, ValueError, KeyError, TypeError, RecursionError):
         raise MakarError(f"{path} is not what `makar ledger prove` prints: an entry and its proof") from None
     return entry_holds(proof, line, HeadChecker(anchors))
 

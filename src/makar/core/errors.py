@@ -25,6 +25,12 @@ class NonFinite(MakarError):
     """A loss or gradient was not finite; the step was not taken and the weights are as they were."""
 
 
+def plain(text: str) -> str:
+    """Text from elsewhere on one line: what does not print (line ends, terminal codes, marks that turn the direction of
+    writing, lone surrogates) is written as an escape, so that a name can neither hide nor speak for us."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """A clause such as ` (did you mean 'vae'?)`, or the list of what there is when nothing is near."""
     known = sorted(known)

@@ -1,4 +1,4 @@
-"""The one module through which every byte is written.
+"""The one module through which every byte is written, and through which what others wrote is read.
 
 A file is written beside its place, flushed to the disk and renamed into it; a directory is written whole under another
 name and swapped in. After a crash at any moment there is the old or the new, never a mixture: the tests fail the k-th
@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -95,6 +96,47 @@ disk: Disk = LocalDisk()
 
 def _explained(error: OSError, path: Path) -> MakarError:
     return MakarError(f"{path} cannot be written ({error.strerror or error}); choose another place or free some space")
+
+
+def read(path: Path | str, limit: int) -> bytes:
+    """The bytes of a file from elsewhere, of which there may be at most `limit`.
+
+    Raises MakarError for what is no file (a link, a folder, a pipe or a device, which might never end), for a larger
+    file, and where the system refuses.
+    """
+    path = Path(path)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        _require_readable(path, os.lstat(path), limit)  # before it is opened: to open a device can have effects
+        with open(os.open(path, flags), "rb") as file:
+            _require_readable(path, os.fstat(file.fileno()), limit)  # in case it was swapped since
+            data = bytearray()
+            while part := file.read(min(1 << 20, limit + 1 - len(data))):
+                data += part
+    except OSError as error:
+        raise MakarError(f"{path} cannot be read ({error.strerror or error}); give the path of a file") from error
+    except ValueError:  # a NUL or a lone surrogate in the name
+        raise MakarError(f"{str(path)!r} cannot be the name of a file; give another") from None
+    if len(data) > limit:
+        raise _too_large(path, limit)
+    return bytes(data)
+
+
+def _require_readable(path: Path, status: os.stat_result, limit: int) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise MakarError(f"{path} cannot be read: it is {_kind(status.st_mode)}; give the file itself")
+    if status.st_size > limit:
+        raise _too_large(path, limit)
+
+
+def _too_large(path: Path, limit: int) -> MakarError:
+    return MakarError(f"{path} cannot be read: it is larger than {limit:,} bytes; give a smaller file")
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISLNK(mode):
+        return "a link"
+    return "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
 
 
 def _beside(path: Path, word: str) -> Path:

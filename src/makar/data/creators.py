@@ -50,6 +50,12 @@ def read(folder: Path, files: Sequence[Path], notes: list[str]) -> list[Tag] | N
     return found
 
 
+def makers(named: str) -> tuple[str, ...]:
+    """Whom "A. Maker; B. Maker" names, casefolded: the whole, which may be one name, and each."""
+    parts = [part.strip().casefold() for part in named.split(";")]
+    return tuple(dict.fromkeys(part for part in (named.strip().casefold(), *parts) if part))
+
+
 def _tags(cell: str) -> tuple[str, ...]:
     return tuple(tag.strip() for tag in re.split(r"[;,]", cell) if tag.strip())
 

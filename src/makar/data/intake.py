@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from makar.core.errors import MakarError, did_you_mean
-from makar.data import licences, manifest, optouts, rights, splits, tables
+from makar.data import creators, licences, manifest, optouts, rights, splits, tables
 from makar.data.dataset import Dataset, Evidence, Member, Origin, Split
 from makar.data.loaded import Loaded, Mix, Tag
 from makar.data.manifest import Past
@@ -155,19 +155,20 @@ def _with_licence(loaded: Loaded, settings: Common) -> _Part:
 def _usable(part: _Part, settings: Common, withdrawn: optouts.Withdrawn) -> _Part:
     """The part without what its makers withdrew and without what is blocked."""
     for name in (part.loaded.name, part.loaded.source):
-        if name in withdrawn.sources:
-            found = withdrawn.sources[name]
+        found = withdrawn.sources.get(name.casefold())
+        if found is not None:
             when = f" on {found.time}" if found.time else ""
             raise MakarError(f"the source '{name}' was withdrawn{when} ({found.why}); it is no longer used")
-    blocked = {name.lower() for name in tables.names(settings.blocked)}
+    blocked = {name.casefold() for name in tables.names(settings.blocked)}
     tagged = part.loaded.tagged or [Tag()] * len(part.hashes)
     kept: list[int] = []
     gone: dict[str, Evidence] = {}
     for place, (item, tag) in enumerate(zip(part.hashes, tagged, strict=True)):
-        said = withdrawn.items.get(item) or withdrawn.creators.get(tag.creator.lower())
+        makers = creators.makers(tag.creator)
+        said = withdrawn.items.get(item) or next(filter(None, map(withdrawn.creators.get, makers)), None)
         if said is not None:
             gone[item] = said
-        elif not blocked & {name.lower() for name in (tag.creator, *tag.tags)}:
+        elif not blocked & {*makers, *(name.casefold() for name in tag.tags)}:
             kept.append(place)
     if len(kept) == len(part.hashes):
         return part

@@ -234,7 +234,7 @@ def _packet(file: Path, data: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Withdrawn:
-    """What makers withdrew: items by their SHA-256, sources by name, creators by name in small letters."""
+    """What makers withdrew: items by their SHA-256, sources and creators by name, casefolded."""
 
     items: Mapping[str, Evidence] = field(default_factory=dict)
     sources: Mapping[str, Evidence] = field(default_factory=dict)
@@ -254,8 +254,7 @@ def withdrawn(path: Path | None = None) -> Withdrawn:
         if len(kinds) != 1:
             raise MakarError(f"{path} line {number} must name one item, source or creator as text")
         kind, name = kinds[0], str(plain[kinds[0]]).strip()
-        key = name if kind == "source" else name.lower()
-        found[kind][key] = Evidence(
+        found[kind][name.casefold()] = Evidence(
             kind="withdrawn",
             url=path.name,
             time=str(plain.get("time", "")),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from makar.core import files
 from makar.core.errors import MakarError, MissingExtra
 
 if TYPE_CHECKING:
@@ -119,10 +120,7 @@ def public(pem: bytes, place: Path | str) -> EllipticCurvePublicKey:
 
 def blocks(path: Path) -> Iterator[tuple[str, bytes]]:
     """The labels and blocks of a PEM file. Raises MakarError for a file with none, a torn one, or one too large."""
-    with open(path, "rb") as file:
-        data = file.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise MakarError(f"{path} is larger than {LARGEST >> 20} MiB; give a file of certificates and keys")
+    data = files.read(path, LARGEST)
     begin = b"-----BEGIN "
     parts = data.split(begin)[1:]
     if not parts:

@@ -15,6 +15,7 @@ from makar.core.errors import MakarError
 from makar.provenance.home import Home
 
 _TENSORS, _PLAIN = "index.safetensors", "index.json"
+_LARGEST = 8 << 30  # bytes of an index that are read
 
 
 def place(home: Home, manifest: str, name: str) -> Path:
@@ -40,9 +41,7 @@ def read(folder: Path, wanted: dict[str, Any]) -> tuple[dict[str, Tensor], dict[
     if not folder.exists():
         return None
     try:
-        data, plain = (folder / _TENSORS).read_bytes(), json.loads((folder / _PLAIN).read_bytes())
-    except OSError as error:
-        raise MakarError(f"the index {folder} cannot be read ({error.strerror})") from None
+        data, plain = files.read(folder / _TENSORS, _LARGEST), json.loads(files.read(folder / _PLAIN, _LARGEST))
     except (ValueError, RecursionError):
         raise broken(folder, f"{_PLAIN} is not JSON") from None
     if not isinstance(plain, dict) or any(plain.get(key) != value for key, value in wanted.items()):

@@ -109,7 +109,8 @@ class Authorship:
         path = self.folder / file
         if Path(file).name != file or not path.is_file():
             raise MakarError(f"there is no output '{file}' in {self.folder}")
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        with open(path, "rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
 
     def _add(self, step: Step, by: str, now: datetime, subject: str = "", sha256: str = "", text: str = "") -> Entry:
         earlier = read(self.path)
@@ -135,11 +136,9 @@ def read(path: Path) -> list[Entry]:
     """The entries of a record; none where there is no file. Raises MakarError for a line that is no entry."""
     if not path.exists():
         return []
-    if path.stat().st_size > _LARGEST:
-        raise MakarError(f"{path} is larger than a record of authorship can be ({_LARGEST} bytes)")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+        lines = files.read(path, _LARGEST).decode().splitlines()
+    except UnicodeDecodeError:
         raise MakarError(f"{path} cannot be read as text") from None
     return [Entry.read(line, number) for number, line in enumerate(lines, 1)]
 

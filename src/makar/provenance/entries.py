@@ -6,6 +6,9 @@ An entry is one line of canonical JSON (ASCII, no spaces, its fields in this ord
 
 A head is a line of `heads.jsonl`, written after every batch of entries: the root of the Merkle tree (RFC 9162) whose
 leaves are the lines of entries 0 to size - 1, signed where there is a key. A head names the sha256 of the head before.
+
+An entry of kind "recovered" is the ledger's own: {"from": a, "to": b} are the entries that no head covered when the
+next writer came.
 """
 
 from __future__ import annotations
@@ -30,6 +33,9 @@ NONE = "0" * 64
 """What the first entry and the first head name as the line before them."""
 
 HEADS = "heads.jsonl"
+
+RECOVERED = "recovered"
+"""The kind of an entry that names entries which were not signed when they were written."""
 
 
 class Signer(Protocol):

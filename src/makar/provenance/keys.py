@@ -138,7 +138,6 @@ def init(home: Home, name: str, days: int = 3650, start: datetime | None = None)
         MODEL: _pem.of_private(_pem.new_key()),
         WATERMARK: os.urandom(32),
     }
-    files.disk.mkdir(home.root)
     _believe(home, secrets[ROOT], secrets[MODEL])  # first: an anchor whose key was never written does no harm
     with _nobody_else_reads():
         files.write_directory(home.keys, secrets)

@@ -5,8 +5,8 @@ Entries are flushed to the disk before `append` returns. Writers take turns by a
 anew under the lock where the ledger ends: from the last head and the lines after it, never the whole.
 
 What a crash leaves is put right by the next writer: a torn line, which nobody was told of, is cut away; whole lines
-that no head covers are covered by the next. So whoever can write into the folder can add at its end until then, and
-nothing else unseen; `verify` names such entries.
+that no head covers are covered by the next. Whoever can write into the folder can add such lines too, and they cannot
+be told apart. So a writer who signs enters first which they are, as "recovered", and `verify` names them for ever.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from makar.provenance import ledger_check, merkle
 from makar.provenance.entries import (
     HEADS,
     NONE,
+    RECOVERED,
     Checker,
     Entry,
     Head,
@@ -66,18 +67,19 @@ class Ledger:
         items = list(items)
         with files.locked(self.folder / "lock"):
             end = _End(self.folder)
+            late = [(RECOVERED, end.uncovered())] if end.open and self.signer else []
             entries = []
-            for kind, body in items:
+            for kind, body in [*late, *items]:
                 entry = Entry.make(end.tree.size, _now(), kind, dict(body), end.tip)
                 end.add(entry.line.encode())
                 entries.append(entry)
             self._write(end, entries)
             if entries or end.open or (self.signer and end.head and not end.head.key):
                 files.append_lines(self.folder / HEADS, [self._head(end).line])
-        return entries
+        return entries[len(late) :]
 
     def seal(self) -> None:
-        """Put right what a crash left, without entering anything: sign entries that no head covers yet."""
+        """Put right what a crash left, and sign what is not signed yet, without entering anything else."""
         self.append_all([])
 
     def _write(self, end: _End, entries: Sequence[Entry]) -> None:
@@ -208,6 +210,10 @@ class _End:
                     raise _broken(self._folder, f"entry {entry.n} does not follow from the line before it")
                 self.tree.append(merkle.leaf(line))
             tip = digest(line)
+
+    def uncovered(self) -> dict[str, int]:
+        """Which entries no head covers, where there are such."""
+        return {"from": self.head.size if self.head else 0, "to": self.tree.size - 1}
 
     def add(self, line: bytes) -> None:
         self.tree.append(merkle.leaf(line))

@@ -19,6 +19,7 @@ from makar.provenance.entries import (
     HEADS,
     LARGEST,
     NONE,
+    RECOVERED,
     Checker,
     Entry,
     Head,
@@ -35,13 +36,16 @@ from makar.provenance.merkle import Frontier
 MOST = 100
 """Findings after which one need not go on."""
 
+_LATE = "not signed when written, but by the next writer: a crash came in between, or somebody else wrote there"
+
 
 def verify(folder: Path, check: Checker | None = None, witness: Head | None = None) -> list[Finding]:
     """Everything that is wrong with a ledger, or what holds.
 
     Entries altered, removed, added, moved or repeated are named by number; so are heads. Without `witness` a ledger
-    that was put back to an older state of itself, entries and heads together, is *not* found. A head vouches for those
-    before it, whose digests are under its signature: checked are the signatures of the last and of each key's first.
+    that was put back to an older state of itself, entries and heads together, is *not* found. Every head's signature is
+    checked: the next head is over what it finds, and would else vouch for one that somebody put in without the key.
+    Entries that were signed only later are named, and held against nothing: crashes leave them, and so do forgers.
     A ledger that is written to meanwhile may show its newest entries as not yet signed.
     """
     return _Pass(folder, check, witness).run()
@@ -116,7 +120,6 @@ class _Pass:
         self.next = next(self.heads, None)
         self.last: Head | None = None
         self.signed: Head | None = None  # the last that names a key
-        self.keys: set[str] = set()
 
     def run(self) -> list[Finding]:
         files = segments(self.folder)
@@ -154,6 +157,8 @@ class _Pass:
                 if number is None or len(self.findings) >= MOST:
                     break
                 n = number
+            elif plain["kind"] == RECOVERED:
+                self._recovered(plain["body"], n)
             prev = sha256(line).hexdigest().encode()
             append(sha256(b"\x00" + line).digest())
             n += 1
@@ -208,8 +213,8 @@ class _Pass:
         while self.next is not None and self.next.size <= n:
             head, self.next = self.next, next(self.heads, None)
             self._compare(head, f"ledger entry {max(head.size - 1, 0)}", "its head")
-            if head.key and head.key not in self.keys and self.next is not None:
-                self._first_of(head)
+            if head.key and self.next is not None:
+                self._older(head)
             self._passed(head)
         if self.witness is not None and self.witness.size == n:
             self._compare(self.witness, f"ledger entry {max(n - 1, 0)}", "the witness")
@@ -221,15 +226,31 @@ class _Pass:
             )
             self._wrong(what, why)
 
-    def _first_of(self, head: Head) -> None:
-        self.keys.add(head.key)
+    def _older(self, head: Head) -> None:
+        """Whether a head that is not the last was signed by whom it names."""
         state, why = signature(head, self.check)
         if state in ("fails", "untrusted"):
             self.findings.append(Finding(f"ledger head at {head.size} entries", state, why))
 
     def _passed(self, head: Head) -> None:
+        if head.key and self.last is not None and not self.last.key:  # it signs what others had covered without a key
+            if self.signed is None:
+                self._late(0, self.last.size, "there were no keys when they were written, and the first signed them")
+            else:
+                self._late(self.signed.size, self.last.size, _LATE)
         self.last = head
         self.signed = head if head.key else self.signed
+
+    def _recovered(self, body: dict[str, Any], n: int) -> None:
+        first, last = body.get("from"), body.get("to")
+        if type(first) is int and type(last) is int and 0 <= first <= last < n:
+            self._late(first, last + 1, _LATE)
+
+    def _late(self, first: int, end: int, why: str) -> None:
+        """Name entries, `end` not among them, that were signed later than they were written."""
+        if first < end:
+            what = f"ledger entry {first}" if end == first + 1 else f"ledger entries {first} to {end - 1}"
+            self.findings.append(Finding(what, "unknown", why, required=False))
 
     def _missing(self) -> None:
         """Heads that cover more entries than there are."""

@@ -13,9 +13,12 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from makar.core import files
 from makar.core.errors import MakarError, did_you_mean
 
 Use = Literal["private", "research", "commercial"]
+
+_LARGEST = 1 << 20  # bytes of a policy that are read
 
 
 class Policy(BaseModel):
@@ -45,11 +48,11 @@ class Policy(BaseModel):
     @classmethod
     def load(cls, path: Path) -> Self:
         """The policy in a file, or the defaults where there is no such file. Raises MakarError where it is none."""
-        if not path.exists():
-            return cls()
         try:
-            plain = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            if not (path.exists() or path.is_symlink()):
+                return cls()
+            plain = tomllib.loads(files.read(path, _LARGEST).decode())
+        except (OSError, ValueError, RecursionError) as error:
             raise MakarError(f"the policy {path} cannot be read: {error}") from None
         strange = sorted(set(plain) - set(cls.model_fields))
         if strange:

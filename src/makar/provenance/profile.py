@@ -16,11 +16,13 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from makar.core import files
 from makar.core.errors import MakarError, did_you_mean
 from makar.provenance.policy import Policy
 
 FOLDER = Path(__file__).with_name("profiles")
 NO_ADVICE = "Not legal advice."
+_LARGEST = 1 << 20  # bytes of a profile that are read
 
 Outcome = Literal["met", "missing", "not covered", "not looked at"]
 """met: the evidence is there. missing: it was looked for and is not. not covered: makar has no check for the duty.
@@ -63,8 +65,8 @@ class Profile(BaseModel):
     def read(cls, path: Path) -> Self:
         """The profile in a file. Raises MakarError where it is none."""
         try:
-            return cls.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+            return cls.model_validate(tomllib.loads(files.read(path, _LARGEST).decode()))
+        except (ValueError, RecursionError) as error:
             raise MakarError(f"the profile {path} cannot be read: {_first(error)}") from None
 
 

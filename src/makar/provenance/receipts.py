@@ -86,10 +86,13 @@ class Receipt(BaseModel):
     def read(cls, plain: Any, place: str) -> Self:
         """A receipt from JSON data, packed or not. Raises MakarError where it is none."""
         try:
-            if isinstance(plain, dict) and set(plain) == {"receipt"}:
-                return cls.model_validate_json(plain["receipt"])
-            return cls.model_validate(plain)
+            packed = isinstance(plain, dict) and set(plain) == {"receipt"}
+            receipt = cls.model_validate_json(plain["receipt"]) if packed else cls.model_validate(plain)
+            receipt.digest()
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "it"
             raise MakarError(f"{place} holds no receipt of this version: {where}: {first['msg'].lower()}") from None
+        except (ValueError, RecursionError):  # nested too deeply, or text that has no UTF-8
+            raise MakarError(f"{place} holds a receipt that cannot be written as JSON text; make it again") from None
+        return receipt

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from makar.core import files
 from makar.core.errors import MakarError
 from makar.provenance import keys as keyring
 
@@ -59,13 +60,7 @@ def signer(body: Mapping[str, Any], purpose: str, check: Check) -> str | None:
 
 def read(path: Path) -> dict[str, Any]:
     """A statement from a file. Raises MakarError where the file holds no JSON object."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read(_LARGEST + 1)
-    except OSError as error:
-        raise MakarError(f"{path} cannot be read ({error.strerror})") from None
-    if len(data) > _LARGEST:
-        raise MakarError(f"{path} is larger than a statement can be ({_LARGEST} bytes)")
+    data = files.read(path, _LARGEST)
     try:
         plain = json.loads(data)
     except (ValueError, RecursionError):

@@ -20,7 +20,7 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -155,6 +155,50 @@ def verify(path: Path, public_keys: Mapping[str, bytes]) -> Finding:
     return Finding(what, "untrusted", f"its {len(present)} files are those that it names, signed by no key known here")
 
 
+def verify_sealed(
+    path: Path, public_keys: Mapping[str, bytes], hidden: Mapping[str, str], beside: Collection[str]
+) -> Finding:
+    """As `verify`, of a directory in which `hidden` files (name to sha256) are sealed away and `beside` lie instead.
+
+    The library wants every file, so its envelope is checked here: ECDSA over the pre-authentication encoding
+    `DSSEv1 len(type) type len(payload) payload` (DSSE protocol, version 1).
+    """
+    from cryptography.exceptions import InvalidSignature
+
+    what = f"signature of {path.name or path.absolute().name}"
+    place = path / SIGNATURE
+    if not os.path.lexists(place):
+        return Finding(what, "absent", f"there is no {SIGNATURE}: nobody signed it")
+    try:
+        claim, present = _claim(place), _present(path) - set(beside)
+        named = dict(claim.digests)
+        unlike = "".join(
+            f"{name} was sealed from other bytes" for name, d in hidden.items() if named.pop(name, "") != d
+        )
+        unlike = unlike or _names(present, named) or _changed(path, named)
+        envelope = _Bundle.model_validate_json(place.read_bytes()).dsseEnvelope
+        payload, signature = base64.b64decode(envelope.payload), base64.b64decode(envelope.signatures[0].sig)
+    except (MakarError, OSError, ValueError, IndexError) as error:
+        return Finding(what, "fails", _unreadable(error))
+    if unlike:
+        return Finding(what, "fails", unlike)
+    keys = {_hint(pem, fingerprint): fingerprint for fingerprint, pem in public_keys.items()}
+    if claim.hint not in keys:
+        return Finding(what, "untrusted", "its files are those that it names, signed by no key known here")
+    fingerprint, kind = keys[claim.hint], envelope.payloadType.encode()
+    encoded = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+    try:
+        _pem.public(public_keys[fingerprint], "a trust anchor").verify(signature, encoded, _pem.ecdsa())
+    except InvalidSignature:
+        return Finding(what, "fails", f"it was not made by key {fingerprint}, which it names, or was changed since")
+    return Finding(what, "holds", f"signed by key {fingerprint}; what is sealed is named by its digest")
+
+
+def _unreadable(error: Exception) -> str:
+    """Why a signature cannot be read."""
+    return str(error) if isinstance(error, MakarError) else f"{SIGNATURE} cannot be read ({type(error).__name__})"
+
+
 def _checked(what: str, path: Path, pem: bytes, fingerprint: str, claim: _Claim) -> Finding:
     """What the library says, with a public key that the signature names."""
     from cryptography.exceptions import InvalidSignature
@@ -172,13 +216,9 @@ def _checked(what: str, path: Path, pem: bytes, fingerprint: str, claim: _Claim)
 
 def _claim(place: Path) -> _Claim:
     """Read a signature strictly. Raises MakarError where it is of no form that is written."""
-    status = os.lstat(place)
-    if not stat.S_ISREG(status.st_mode):
-        raise MakarError(f"{SIGNATURE} is no plain file")
-    if status.st_size > LARGEST:
-        raise MakarError(f"{SIGNATURE} has {status.st_size} bytes, more than any signature ({LARGEST})")
+    data = files.read(place, LARGEST)
     try:
-        bundle = _Bundle.model_validate_json(place.read_bytes())
+        bundle = _Bundle.model_validate_json(data)
         payload = base64.b64decode(bundle.dsseEnvelope.payload, validate=True)
         statement = _Statement.model_validate_json(payload)
     except ValidationError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,7 @@ def _ledger(path: Path, anchors: Anchors) -> Sequence[Finding]:
     from makar.provenance.ledger import Ledger
     from makar.verbs.chain import HeadChecker
 
-    return Ledger(path).verify(HeadChecker(anchors))
+    return Ledger(path).verify(HeadChecker(anchors) if anchors.model_keys else None)
 
 
 def read(path: Path) -> bytes:
@@ -79,6 +80,19 @@ def read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise MakarError(f"{path} cannot be read ({error.strerror})") from None
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    """The JSON objects of a log, one a line; none where there is no file. Raises MakarError for another line."""
+    if not path.is_file():
+        return []
+    try:
+        found = [json.loads(line) for line in read(path).splitlines() if line.strip()]
+    except (ValueError, RecursionError):
+        raise MakarError(f"{path} holds a line that is not JSON; restore it from a copy") from None
+    if not all(isinstance(line, dict) for line in found):
+        raise MakarError(f"{path} holds a line that is no JSON object; restore it from a copy")
+    return found
 
 
 def present(key: str, path: Path, root: Path) -> Evidence:

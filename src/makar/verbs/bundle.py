@@ -28,6 +28,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 
 from makar.core import config, files, registry, spaces, state
@@ -51,6 +52,7 @@ _NAMES = {
     2: (*_FIRST, "rights.json", "chain.json", "datasheet.md", "croissant.json", "bom.cdx.json", "spdx.json"),
 }
 _MOST, _LONGEST = 64, 100  # files of a bundle, characters of their names
+LARGEST, _LARGEST_WEIGHTS = 2**28, 2**34  # bytes of a record or document, and of the weights, that are read
 OFF: dict[str, Any] = {"on": False, "why": "saved without a workspace", "signer": None}
 
 
@@ -98,6 +100,11 @@ def records(found: Mapping[str, bytes]) -> Records:
     return Records(config_, data, run, rights_, chain, score, digests)
 
 
+def read(place: Path) -> bytes:
+    """A file of a bundle. Raises MakarError for what is no plain file, or larger than any that is written."""
+    return files.read(place, _LARGEST_WEIGHTS if place.suffix == ".safetensors" else LARGEST)
+
+
 def sha256(data: bytes) -> str:
     """Sha256 in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
@@ -125,7 +132,8 @@ def save(
 def load(path: Path | str) -> Trained:
     """Read a bundle. Raises MakarError, in one sentence, for whatever is missing, altered, oversized or unknown."""
     path = Path(path)
-    files.recover(path)
+    if not path.exists():
+        files.recover(path)  # a crash between two renames; what else is beside it may be another's save under way
     found = _checked(path)
     try:
         return _assembled(path, found)
@@ -166,19 +174,17 @@ def _checked(path: Path) -> dict[str, bytes]:
     names: tuple[str, ...] = _NAMES[2] if "chain.json" in digests else _NAMES[1]
     if SCORES in digests:
         names = (*names, SCORES)
-    present = {str(p.relative_to(path)) for p in path.rglob("*") if not p.is_dir()} - {"digests.json", SIGNATURE}
+    present = {p.name for p in path.iterdir()} - {"digests.json", SIGNATURE}
     if set(digests) != set(names) or present != set(names):
         odd = sorted(present.symmetric_difference(names)) or sorted(set(digests).symmetric_difference(names))
         raise MakarError(f"{path} holds too much or too little for a bundle: {', '.join(map(str, odd))}")
     found: dict[str, bytes] = {}
     for name in names:
-        if (path / name).is_symlink():
-            raise MakarError(f"{path}/{name} is a link; a bundle holds only plain files")
-        found[name] = (path / name).read_bytes()
+        found[name] = read(path / name)
         if sha256(found[name]) != digests[name]:
             raise MakarError(f"{path}/{name} does not match its digest; it was truncated or altered")
     version = _parsed(path, found["config.json"]).get("format")
-    if version not in _NAMES:
+    if not isinstance(version, int) or version not in _NAMES:
         raise MakarError(
             f"{path} is of format {version}; this makar reads formats 1 to {FORMAT}; install the makar that wrote it"
         )
@@ -205,7 +211,7 @@ def read_digests(path: Path) -> dict[str, str]:
             f"{path} is not a bundle: it has no digests.json; train one with: makar train FAMILY DATA --out {path}"
         )
     try:
-        digests = json.loads((path / "digests.json").read_bytes())
+        digests = json.loads(read(path / "digests.json"))
     except (ValueError, RecursionError):
         raise MakarError(f"{path}/digests.json is not JSON; the bundle is truncated or altered") from None
     if not isinstance(digests, dict) or not all(isinstance(value, str) for value in digests.values()):
@@ -218,11 +224,30 @@ def read_digests(path: Path) -> dict[str, str]:
 def _model(settings: dict[str, Any], tensors: bytes, path: Path) -> Model:
     kind = registry.load("families", settings["family"])
     built = config.build(kind.Config, settings["settings"], f"{path}: the family '{settings['family']}'")
-    model: Model = kind(spaces.from_json(settings["space"]), spaces.from_json(settings["condition"]), built)
+    given = state.load_tensors(tensors, f"{path}/model.safetensors")
+    space, condition = spaces.from_json(settings["space"]), spaces.from_json(settings["condition"])
+    _refuse_bomb(path, lambda: kind(space, condition, built), sum(t.numel() for t in given.values()))
+    model: Model = kind(space, condition, built)
     try:
-        model.restore(state.load_tensors(tensors, f"{path}/model.safetensors"))
+        model.restore(given)
     except (RuntimeError, AttributeError) as error:
         raise MakarError(
             f"{path}/model.safetensors does not fit its config.json ({str(error).splitlines()[0]})"
         ) from None
     return model.eval()
+
+
+def _refuse_bomb(path: Path, make: Callable[[], Model], held: int) -> None:
+    """Refuse a config.json that asks for many times what the weights hold, before memory is taken for it.
+
+    The model is made without memory first, on torch's meta device. Tables that are sized by the data are empty then.
+    """
+    try:
+        with torch.device("meta"):
+            asked = sum(t.numel() for t in make().state_dict().values())
+    except (RuntimeError, NotImplementedError, TypeError, ValueError):
+        return  # it computes with its numbers as it is made, so it cannot be made without them
+    if asked > 2 * held + 2**20:
+        raise MakarError(
+            f"{path}/config.json asks for {asked:,} numbers, and the weights hold {held:,}; it was altered"
+        )

@@ -70,7 +70,7 @@ def resembling(known: Verdict, thing: Any, by: Detector) -> Verdict:
     else:
         words = (
             f"it resembles what {', '.join(by.families)} make (score {score:.2f}; false-positive rate "
-            f"{100 * rate:.2g} % on {n} clean items), and resemblance is no proof"
+            f"{100 * rate:.2g} % on {n} clean items as they are), and resemblance is no proof"
         )
     seen = {"detector": list(by.families), "score": score, "false positives": rate, "n": n}
     return replace(known, why=f"{known.why}; {words}", found=(*known.found, seen))

@@ -75,7 +75,7 @@ def edit(source: Path, step: Edit, out: Path, chain: Chain, note: str = "") -> P
         title=out.name,
         media_type=media_type,
         source_type="compositeWithTrainedAlgorithmicMedia" if made else "humanEdits",
-        receipt=before.receipt,
+        receipt=before.receipt if before.state == "holds" else None,  # of strangers we pass on the file, not the word
         model=None,
         parent=Parent(data, media_type, sidecar),
         actions=(step.action,),

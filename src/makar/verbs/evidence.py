@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from makar.core.digest import short
+from makar.core.digest import digest, short
 from makar.core.errors import MakarError
 from makar.data.rights import Verdict
 from makar.provenance import approvals, authorship, incident, labels, profile, safety, signed
@@ -113,6 +113,8 @@ def outputs(path: Path) -> list[Output]:
     if not isinstance(listed, list) or not all(isinstance(entry, dict) for entry in listed):
         raise MakarError(f"{folder}/outputs.json is no list of outputs")
     found = {str(entry.get("file", "")): entry for entry in listed}
+    if len(found) < len(listed):
+        raise MakarError(f"{folder}/outputs.json lists a file twice, and what it says of it cannot be right both times")
     if not path.is_dir():
         if path.name not in found:
             raise MakarError(f"{folder}/outputs.json does not list {path.name}")
@@ -126,7 +128,17 @@ def _output(folder: Path, name: str, entry: Mapping[str, Any]) -> Output:
         raise MakarError(f"{folder}/outputs.json lists '{name}', which is no plain file of that folder")
     plain = entry.get("receipt")
     receipt = Receipt.read(plain, f"{folder}/outputs.json") if plain is not None else None
+    if receipt is not None and (other := _other(entry, receipt)):
+        raise MakarError(f"{folder}/outputs.json says another '{other}' of {name} than its receipt; it was altered")
     return Output(place, str(entry.get("sha256", "")), read(place), receipt, entry)
+
+
+def _other(entry: Mapping[str, Any], receipt: Receipt) -> str | None:
+    """What an entry of outputs.json says that is not what the receipt says, or nothing that an entry says."""
+    made = receipt.outputs[0] if len(receipt.outputs) == 1 else digest(receipt.outputs)
+    said = {"id": made, "kind": receipt.kind, "recipe": receipt.recipe, "parents": [receipt.model]}
+    wrong = [key for key, value in said.items() if entry.get(key) != value]
+    return next(iter(wrong + sorted(set(entry) - {*said, "file", "sha256", "receipt"})), None)
 
 
 def gather(path: Path, home: Home, checks: Checks | None = None) -> dict[str, Evidence]:

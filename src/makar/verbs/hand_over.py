@@ -15,11 +15,13 @@ from makar.core.artifact import Artifact
 from makar.core.errors import MakarError
 from makar.provenance.receipts import Mark
 from makar.verbs import sample
+from makar.verbs.bundle import read, sha256
 from makar.verbs.chain import Chain
 from makar.verbs.guard import guard
 from makar.verbs.issue import Origin, issue
 from makar.verbs.permit import permit
 from makar.verbs.trained import Trained
+from makar.verbs.verify_bundle import record, stands
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,25 @@ class HandedOver:
     artifacts: tuple[Artifact, ...]
     withheld: tuple[str, ...]
     said: Mark
+
+
+def require_vouched(chain: Chain, bundle: Path) -> None:
+    """Refuse to sign receipts over a bundle that was altered, or that nobody known here vouches for.
+
+    One without a signature is vouched for by the workspace's own ledger, if it was saved here before there were keys.
+    """
+    if chain.keys is None:
+        return
+    found = stands(bundle, chain.anchors)
+    if found.state == "absent" and record(bundle, "chain.json").get("signer") is None:
+        digests = sha256(read(bundle / "digests.json"))
+        if any(entry.body.get("bundle") == digests for entry in chain.ledger.entries("model")):
+            return
+    if found.state != "holds":
+        raise MakarError(
+            f"receipts would be signed over {bundle}, and {found.why}; give its maker's public key to "
+            f"{chain.home.anchors} if you know it, or sample with --no-chain"
+        )
 
 
 def hand_over(
@@ -48,6 +69,8 @@ def hand_over(
     Raises MakarError where that is not permitted, and where the policy withholds all of them.
     """
     permit(chain, "sample", trained.manifest, [trained.id])
+    if bundle is not None:
+        require_vouched(chain, bundle)
     mark, said = chain.watermark(trained, sample.default_sampler(trained, sampler, settings))
     made = sample.sample(trained, n, seed, label, sampler, settings, mark)
     kept = guard(chain, trained, made)

@@ -5,7 +5,6 @@ Turning the chain off turns the records off, and not these.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Literal
@@ -14,6 +13,7 @@ from makar.core.errors import MakarError
 from makar.data import Manifest
 from makar.provenance import consent, signed
 from makar.provenance.moderation import Blocklist
+from makar.verbs._shown import json_lines
 from makar.verbs.chain import Chain
 
 
@@ -36,8 +36,5 @@ def permit(chain: Chain, act: Literal["train", "sample"], manifest: Manifest, of
 
 
 def revoked(chain: Chain) -> set[str]:
-    """Ids of consents that were taken back."""
-    path = chain.home.withdrawn
-    if not path.is_file():
-        return set()
-    return consent.revocations(json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip())
+    """Ids of consents that were taken back. Raises MakarError where the register of withdrawals cannot be read."""
+    return consent.revocations(json_lines(chain.home.withdrawn))

@@ -1,8 +1,9 @@
 """Release: the gate that outputs pass before they leave. All that stands in the way is said at once.
 
-Looked at, in this order: the use against the policy; every file against its digest and its credential; the licences of
-the data; the policy's blocked terms; consent of those whose likeness, voice or style the data hold; approvers; labels
-that the policy demands; limits on text in bulk; and what the policy's profiles ask of every release.
+Looked at, in this order: the use against the policy; every file against its digest and its credential, or where there
+are no keys the ledger; the licences of the data; what the policy says of copies, personal data and blocked terms;
+withdrawals; consent of those whose likeness, voice or style the data hold; approvers; labels that the policy demands;
+limits on text in bulk; and what the policy's profiles ask of every release.
 
 What is let go is copied byte for byte, so that credentials stay valid, with `release.json` (signed where there are
 keys) and `marking_report.json`, which says for every file which measures of the Code of Practice on Transparency of
@@ -22,17 +23,20 @@ from typing import Any
 from makar.core import files
 from makar.core.digest import short
 from makar.core.errors import MakarError
+from makar.data import Manifest, optouts, pii
+from makar.data.manifest import read_manifest
 from makar.data.rights import Verdict
-from makar.provenance import approvals, authorship, consent, keys, labels, moderation, profile, signed
-from makar.provenance.findings import Finding
+from makar.provenance import approvals, authorship, consent, keys, labels, moderation, nearest, profile, signed
+from makar.provenance.findings import Finding, holds
 from makar.provenance.home import Home
 from makar.provenance.keys import Anchors
 from makar.provenance.ledger import Ledger
 from makar.provenance.media import media_type
 from makar.provenance.policy import Policy, Use
 from makar.verbs import evidence
-from makar.verbs._shown import Checks, sha256
+from makar.verbs._shown import Checks, json_lines, sha256
 from makar.verbs.evidence import Output
+from makar.verbs.withdraw import items_of
 
 PURPOSE = "release"
 _SUMMARY = "release.json"
@@ -75,19 +79,21 @@ class Gate:
     checks: Checks
     bundle: Path | None
 
-    def manifest(self, digest: str) -> Mapping[str, Any] | None:
-        """The manifest of the data with this digest; None where it is not at hand."""
+    def manifest(self, digest: str) -> Manifest | None:
+        """The manifest of the data with this digest; None where it is not at hand. Raises MakarError if altered."""
         places = [self.home.root / "data" / f"{digest}.json"]
         places += [self.bundle / "data.json"] if self.bundle is not None else []
         for place in places:
-            if place.is_file():
-                try:
-                    plain = json.loads(place.read_bytes())
-                except (ValueError, RecursionError):
-                    raise MakarError(f"{place} is not JSON; it was cut short or altered") from None
-                if isinstance(plain, dict) and plain.get("digest") == digest:
-                    return plain
+            if place.is_file() and (manifest := read_manifest(place)).digest == digest:
+                return manifest
         return None
+
+    def logged(self) -> dict[str, str]:
+        """The sha256 of every output by its receipt's digest, as a ledger has them that holds; none of another."""
+        if not holds(self.checks.ledger(self.home.ledger)):
+            return {}
+        entries = Ledger(self.home.ledger).entries("output")
+        return {str(entry.body.get("receipt")): str(entry.body.get("sha256")) for entry in entries}
 
 
 def release(
@@ -113,12 +119,13 @@ def release(
     shown = evidence.gather(source, home, gate.checks)
     reports = tuple(profile.check(profile.load(name), shown) for name in gate.policy.profiles)
     credentials = {o.name: gate.checks.credential(o.path, o.receipt) for o in found}
-    reasons = _reasons(gate, found, credentials, reports)
+    logged = gate.logged()
+    reasons = _reasons(gate, found, credentials, logged, reports)
     entry = {"use": use, "from": source.name, "policy": gate.policy.digest(), "time": signed.stamp(now)}
     if reasons:
         _enter(gate, "refusal", entry | {"reasons": reasons})
         raise Refused(reasons)
-    contents = _contents(gate, source, found, credentials, reports)
+    contents = _contents(gate, source, found, _marking(found, credentials, logged), reports)
     files.write_directory(to, contents)
     _remember(gate, found)
     digests = {o.name: sha256(o.data) for o in found}
@@ -127,18 +134,24 @@ def release(
 
 
 def _reasons(
-    gate: Gate, found: Sequence[Output], credentials: Mapping[str, Finding], reports: Sequence[profile.Report]
+    gate: Gate,
+    found: Sequence[Output],
+    credentials: Mapping[str, Finding],
+    logged: Mapping[str, str],
+    reports: Sequence[profile.Report],
 ) -> list[str]:
     """Everything that stands in the way, each once."""
     reasons: list[str] = []
     if gate.use not in gate.policy.uses:
         allowed = ", ".join(gate.policy.uses) or "no use"
         reasons.append(f"the policy '{gate.policy.name}' releases for {allowed}, not for {gate.use} use")
-    logged = _logged(gate)
+    vouching = {} if keys.load(gate.home) is not None else logged  # who has keys signs all that leaves
     for output in found:
-        reasons += _intact(output, credentials[output.name], logged)
+        reasons += _intact(output, credentials[output.name], vouching)
     reasons += _together(found, [_licence(gate, o) for o in found])
+    reasons += _together(found, [_guarded(gate, o) for o in found])
     reasons += _together(found, [_blocked(gate, o) for o in found])
+    reasons += _together(found, [_withdrawn(gate, o) for o in found])
     reasons += _together(found, [_consent(gate, o) for o in found])
     known = signed.known_to(Anchors.of(gate.home))
     digests = {o.name: sha256(o.data) for o in found}
@@ -158,8 +171,8 @@ def _together(found: Sequence[Output], each: Sequence[Sequence[str]]) -> list[st
     return [f"{first[reason]}{f' and {n - 1} more' if n > 1 else ''}: {reason}" for reason, n in counted.items()]
 
 
-def _intact(output: Output, credential: Finding, logged: Mapping[str, str] | None) -> list[str]:
-    """Whether file and receipt are those that were made: as the credential says, or else the ledger."""
+def _intact(output: Output, credential: Finding, logged: Mapping[str, str]) -> list[str]:
+    """Whether file and receipt are those that were made: as the credential says, or else a ledger that holds."""
     reasons = []
     if sha256(output.data) != output.sha256:
         reasons.append(f"{output.name} is not the file that outputs.json names; it was changed")
@@ -167,8 +180,8 @@ def _intact(output: Output, credential: Finding, logged: Mapping[str, str] | Non
         reasons.append(f"{output.name} has no receipt, so where it comes from is not known")
     if credential.state == "fails":
         reasons.append(f"{output.name}: its credential does not hold: {credential.why}")
-    elif credential.state != "holds" and logged is not None and not _in_ledger(output, logged):
-        reasons.append(f"{output.name}: neither a credential of a known key nor the ledger has this receipt of it")
+    elif credential.state != "holds" and not _in_ledger(output, logged):
+        reasons.append(f"{output.name}: neither a credential of a known key nor a ledger that counts has this receipt of it")
     return reasons
 
 
@@ -183,6 +196,32 @@ def _licence(gate: Gate, output: Output) -> list[str]:
     return [refusal] if refusal else []
 
 
+def _guarded(gate: Gate, output: Output) -> list[str]:
+    """What the policy refuses now, though it may not have when the output was drawn: copies and personal data."""
+    reasons = []
+    if output.receipt is not None and output.receipt.nearest is not None:
+        reasons.append(nearest.objection(output.receipt.nearest, gate.policy.copies))
+    if gate.policy.pii == "refuse" and output.text is not None and (found := pii.find(output.text)):
+        kinds = ", ".join(sorted({each.kind for each in found}))
+        reasons.append(f"it holds what looks like personal data ({kinds})")
+    return [reason for reason in reasons if reason]
+
+
+def _withdrawn(gate: Gate, output: Output) -> list[str]:
+    """Sources, makers and items of the data that were withdrawn since."""
+    manifest = None if output.receipt is None else gate.manifest(output.receipt.data)
+    if manifest is None:
+        return []  # which `_consent` says
+    register = optouts.withdrawn(gate.home.withdrawn)
+    kinds = {"source": register.sources, "creator": register.creators, "item": register.items}
+    named = [(kind, name) for kind, names in kinds.items() for name in names]
+    return [
+        f"the model learnt from the {kind} {name}, which was withdrawn; train it again without"
+        for kind, name in named
+        if items_of({kind: name}, manifest)
+    ]
+
+
 def _blocked(gate: Gate, output: Output) -> list[str]:
     """Terms that the policy blocks: in a text, in what the output was made by, and in the data's tags and makers."""
     terms = moderation.Blocklist(tuple(gate.policy.blocked))
@@ -194,10 +233,8 @@ def _blocked(gate: Gate, output: Output) -> list[str]:
     reasons.append(terms.refusal(json.dumps(output.receipt.recipe, ensure_ascii=False), "recipe"))
     manifest = gate.manifest(output.receipt.data)
     if manifest is not None:
-        makers = manifest.get("creators") or {}
-        said = [manifest.get("name"), manifest.get("source"), *(makers.values() if isinstance(makers, dict) else [])]
-        words = consent.tags_of(manifest) + [text for text in said if isinstance(text, str)]
-        tagged = terms.tagged(words)
+        said = [manifest.name, manifest.source, *manifest.creators.values()]
+        tagged = terms.tagged(consent.tags_of(manifest.model_dump(mode="json")) + said)
         reasons.append(f"the model learnt from data that the policy blocks: {', '.join(tagged)}" if tagged else None)
     return [r for r in reasons if r]
 
@@ -211,10 +248,11 @@ def _consent(gate: Gate, output: Output) -> list[str]:
             f"the manifest of the data {short(output.receipt.data)} is not in this workspace, so whether anybody's "
             f"consent is needed cannot be told; give the model's bundle"
         ]
-    of = {output.receipt.data, output.receipt.model, str(manifest.get("name"))}
+    of = {output.receipt.data, output.receipt.model, manifest.name}
     held = consent.tokens(gate.home.consent)
-    revoked = consent.revocations(_lines(gate.home.withdrawn))
-    return consent.lacking(manifest, gate.use, of, held, signed.known_to(Anchors.of(gate.home)), revoked, gate.now)
+    revoked = consent.revocations(json_lines(gate.home.withdrawn))
+    known, plain = signed.known_to(Anchors.of(gate.home)), manifest.model_dump(mode="json")
+    return consent.lacking(plain, gate.use, of, held, known, revoked, gate.now)
 
 
 def _labels(policy: Policy, output: Output) -> list[str]:
@@ -234,7 +272,7 @@ def _contents(
     gate: Gate,
     source: Path,
     found: Sequence[Output],
-    credentials: Mapping[str, Finding],
+    marking: bytes,
     reports: Sequence[profile.Report],
 ) -> dict[str, bytes]:
     """All files of the release."""
@@ -242,14 +280,8 @@ def _contents(
     contents = {o.name: o.data for o in found}
     beside = [folder / f"{o.name}.c2pa" for o in found] + [folder / authorship.NAME]
     contents |= {path.name: path.read_bytes() for path in beside if path.is_file() and not path.is_symlink()}
-    contents["outputs.json"] = (
-        (folder / "outputs.json").read_bytes()
-        if source.is_dir()
-        else files.to_json([dict(o.listed) for o in found]).encode()
-    )
-    logged = _logged(gate) or {}
-    marking = {o.name: marking_of(o, credentials[o.name], logged) for o in found}
-    contents[_MARKING] = files.to_json({"note": profile.NO_ADVICE, "source": _CODE, "files": marking}).encode()
+    contents["outputs.json"] = files.to_json([dict(o.listed) for o in found]).encode()
+    contents[_MARKING] = marking
     policy = {"name": gate.policy.name, "version": gate.policy.version, "digest": gate.policy.digest()}
     summary: dict[str, Any] = {
         "version": 1,
@@ -267,6 +299,12 @@ def _contents(
 
 
 _CODE = "Code of Practice on Transparency of AI-Generated Content (10 June 2026), section 1"
+
+
+def _marking(found: Sequence[Output], credentials: Mapping[str, Finding], logged: Collection[str]) -> bytes:
+    """The marking report."""
+    marking = {o.name: marking_of(o, credentials[o.name], logged) for o in found}
+    return files.to_json({"note": profile.NO_ADVICE, "source": _CODE, "files": marking}).encode()
 
 
 def marking_of(output: Output, credential: Finding, logged: Collection[str]) -> dict[str, dict[str, str]]:
@@ -305,14 +343,6 @@ def marking_of(output: Output, credential: Finding, logged: Collection[str]) -> 
     return {measure: {"met": met, "why": why} for measure, (met, why) in answers.items()}
 
 
-def _logged(gate: Gate) -> dict[str, str] | None:
-    """The sha256 of every output by its receipt's digest, as the ledger has them; None where there is no ledger."""
-    if not gate.home.ledger.is_dir():
-        return None
-    entries = Ledger(gate.home.ledger).entries("output")
-    return {str(entry.body.get("receipt")): str(entry.body.get("sha256")) for entry in entries}
-
-
 def _enter(gate: Gate, kind: str, body: Mapping[str, Any]) -> None:
     """Into the ledger, unless the policy has turned the chain off."""
     if not gate.policy.chain:
@@ -334,7 +364,7 @@ def _remember(gate: Gate, found: Sequence[Output]) -> None:
 def _within_the_hour(gate: Gate) -> int:
     left = [
         int(line["texts"])
-        for line in _lines(_releases(gate.home))
+        for line in json_lines(_releases(gate.home))
         if isinstance(line.get("texts"), int)
         and abs(gate.now - signed.moment(str(line.get("time")), "the time of a release")) < _HOUR
     ]
@@ -343,16 +373,3 @@ def _within_the_hour(gate: Gate) -> int:
 
 def _releases(home: Home) -> Path:
     return home.root / "releases.jsonl"
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """The JSON objects of a log, one a line; none where there is no file. Raises MakarError for another line."""
-    if not path.is_file():
-        return []
-    try:
-        found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (ValueError, RecursionError):
-        raise MakarError(f"{path} holds a line that is not JSON; restore it from a copy") from None
-    if not all(isinstance(line, dict) for line in found):
-        raise MakarError(f"{path} holds a line that is no JSON object; restore it from a copy")
-    return found

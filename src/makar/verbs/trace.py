@@ -5,7 +5,8 @@ output → receipt → model → run → dataset → source and licence
 
 from __future__ import annotations
 
-import json
+import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from makar.provenance import credentials
 from makar.provenance.findings import Finding, holds
 from makar.provenance.receipts import Receipt
 from makar.verbs import bundle
-from makar.verbs.verify import Verifier, find_bundle, is_bundle, look, match, verify_bundle
+from makar.verbs.verify import Seen, Verifier, entry_of, find_bundle, in_ledger, is_bundle, look, match, verify_bundle
+from makar.verbs.verify_bundle import record
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,13 @@ def trace(path: Path, verifier: Verifier) -> list[Step]:
     """Steps from an output (or a bundle) to its sources. Raises MakarError where the way cannot be begun."""
     if is_bundle(path):
         return from_bundle(path, verifier)
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise MakarError(f"there is no file or bundle at {path} to trace")
-    seen = look(path, verifier)
+    seen = look(path, verifier, entry_of(path))
     content = [f for f in seen.findings if not f.what.startswith("receipt")]
     output = Step(
         "output",
-        seen.receipt.outputs[0] if seen.receipt and seen.receipt.outputs else bundle.sha256(path.read_bytes()),
+        seen.receipt.outputs[0] if seen.receipt and seen.receipt.outputs else "",
         holds(content) if content else None,
         "; ".join(f.why for f in content if f.wrong) or "; ".join(f.why for f in content),
         details={"file": path.name, "signed_by": seen.reading.signer, "credential": seen.reading.state},
@@ -57,16 +59,24 @@ def trace(path: Path, verifier: Verifier) -> list[Step]:
     if seen.receipt is None:
         return steps
     about = next(f for f in seen.findings if f.what.startswith("receipt"))
-    steps.append(_receipt(seen.receipt, about))
-    place = find_bundle(seen.receipt, path, verifier)
+    steps.append(_receipt(seen.receipt, about, _vouched(seen, about, path, verifier)))
+    place = find_bundle(seen.receipt, verifier)
     if place is None:
         why = "the bundle is not here, so nothing beyond the receipt can be checked; give it with --bundle"
         return [*steps, Step("model", seen.receipt.model, None, why, details={"family": seen.receipt.family})]
     named = match(seen.receipt, place)
-    found = from_bundle(place, verifier)
-    if named.wrong:
-        found[0] = Step("model", found[0].id, False, named.why, details=found[0].details)
-    return [*steps, *found]
+    return [*steps, *from_bundle(place, verifier, "" if named.state == "holds" else named.why)]
+
+
+def _vouched(seen: Seen, about: Finding, path: Path, verifier: Verifier) -> bool | None:
+    """Whether a receipt is what was signed, or what the ledger entered; None where neither can say."""
+    if about.state != "holds" or seen.receipt is None:
+        return False
+    if seen.inside:
+        return seen.reading.state == "holds"
+    if verifier.home is None or not verifier.home.ledger.is_dir():
+        return None
+    return {"holds": True, "fails": False}.get(in_ledger(seen.receipt, path, verifier.home).state)
 
 
 def _edits(history: tuple[credentials.Step, ...]) -> list[Step]:
@@ -79,61 +89,55 @@ def _edits(history: tuple[credentials.Step, ...]) -> list[Step]:
     ]
 
 
-def _receipt(receipt: Receipt, about: Finding) -> Step:
+def _receipt(receipt: Receipt, about: Finding, vouched: bool | None) -> Step:
     details = {
         "made": receipt.made, "watermark": receipt.watermark.model_dump(), "policy": receipt.policy,
         "recipe": receipt.recipe, "labels": receipt.labels,
     }  # fmt: skip
     if receipt.nearest is not None:
         details["nearest"] = receipt.nearest.model_dump()
-    return Step("receipt", receipt.digest(), about.state == "holds", about.why, details=details)
+    return Step("receipt", receipt.digest(), vouched, about.why, details=details)
 
 
-def from_bundle(place: Path, verifier: Verifier) -> list[Step]:
-    """The model, its run, its data and the data's sources."""
+def from_bundle(place: Path, verifier: Verifier, other: str = "") -> list[Step]:
+    """The model, its run, its data and the data's sources; `other` says why it is not the bundle that was meant."""
     found = verify_bundle(place, verifier)
-    wrong = [f"{f.what}: {f.why}" for f in found if f.wrong]
-    try:
-        plain = {name: json.loads((place / name).read_bytes()) for name in ("config.json", "run.json", "data.json")}
-        config, run = plain["config.json"], plain["run.json"]
-        model_id, family = str(config["id"]), str(config["family"])
-        run_id = bundle.sha256((place / "run.json").read_bytes())
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return [Step("model", place.name, False, "; ".join(wrong) or f"{place} cannot be read")]
-    signature = next(f for f in found if f.what.startswith("signature"))
-    details = {"family": family, "bundle": str(place), "signature": signature.why, "rights": _rights(place)}
-    model = Step(
-        "model", model_id, not wrong, "; ".join(wrong) or "weights, records and documents match", details=details
-    )
+    wrong = [*([other] if other else []), *(f"{f.what}: {f.why}" for f in found if f.wrong)]
+    config, run = record(place, "config.json"), record(place, "run.json")
+    signature = next((f.why for f in found if f.what.startswith("signature")), "")
+    details = {
+        "family": str(config.get("family", "")), "bundle": str(place), "signature": signature,
+        "rights": dict(record(place, "rights.json")),
+    }  # fmt: skip
+    stands = "; ".join(wrong) or "weights, records and documents are as their digests say"
+    model = Step("model", str(config.get("id", "")), not wrong, stands, details=details)
     ran = [f for f in found if f.what == "run.json"]
     about = {key: run.get(key) for key in ("made", "steps", "cpu_seconds", "flops", "code", "machine")}
-    how = Step("run", run_id, holds(ran), ran[0].why if ran else "digests.json does not list it", details=about)
-    return [model, how, *_data(plain["data.json"])]
+    run_id = bundle.read_digests(place).get("run.json", "") if ran else ""
+    how = Step(
+        "run", run_id, holds(ran) and not wrong, ran[0].why if ran else "there is no record of it", details=about
+    )
+    return [model, how, *_data(record(place, "data.json"), not wrong)]
 
 
-def _rights(place: Path) -> Any:
-    try:
-        return json.loads((place / "rights.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-
-
-def _data(plain: Any) -> list[Step]:
+def _data(plain: Mapping[str, Any], sound: bool) -> list[Step]:
+    """The dataset and its sources. What it says is checked by its own digest, and believed with the bundle's."""
     try:
         manifest = Manifest.model_validate(plain)
         check_manifest(manifest)
-        count = sum(manifest.counts.values())
-        why = f"its digest is that of its content: {count:,} items, each with its sha256"
     except (MakarError, ValueError) as error:
-        digest = str(plain.get("digest", "")) if isinstance(plain, dict) else ""
-        return [Step("dataset", digest, False, str(error).splitlines()[0])]
+        return [Step("dataset", str(plain.get("digest", "")), False, str(error).splitlines()[0])]
+    count = sum(manifest.counts.values())
+    why = f"its digest is that of its content: {count:,} items, each with its sha256"
+    said = "the manifest, whose digest is right, states its source and licence"
+    if not sound:
+        why = said = "the manifest fits itself; the bundle that it is in does not hold, so it may be anybody's"
     dataset = Step(
-        "dataset", manifest.digest, True, why, manifest.licence, manifest.source,
+        "dataset", manifest.digest, sound, why, manifest.licence, manifest.source,
         {"name": manifest.name, "counts": manifest.counts, "attribution": manifest.attribution},
     )  # fmt: skip
     parts: list[Manifest | Member] = [*manifest.members] or [manifest]
-    said = "the manifest, whose digest is right, states its source and licence"
-    return [dataset, *(Step("source", p.digest, True, said, p.licence, p.source, {"name": p.name}) for p in parts)]
+    return [dataset, *(Step("source", p.digest, sound, said, p.licence, p.source, {"name": p.name}) for p in parts)]
 
 
 def words(steps: list[Step]) -> str:

@@ -7,66 +7,58 @@ needs the file, the bundle's directory and the public key, and no workspace: mak
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from makar.core import files
+from makar.core.digest import digest
 from makar.core.errors import MakarError
-from makar.provenance import credentials, sealed, signing
+from makar.provenance import credentials
+from makar.provenance.entries import HEADS, segments
 from makar.provenance.findings import Finding
 from makar.provenance.home import Home
-from makar.provenance.keys import Anchors
 from makar.provenance.ledger import Ledger
+from makar.provenance.media import MEDIA
 from makar.provenance.receipts import Receipt
 from makar.verbs import bundle
 from makar.verbs.chain import HeadChecker
 from makar.verbs.export import PREVIEW
+from makar.verbs.verify_bundle import Verifier as Verifier
+from makar.verbs.verify_bundle import is_bundle as is_bundle
+from makar.verbs.verify_bundle import record
+from makar.verbs.verify_bundle import verify_bundle as verify_bundle
 
-_LIMIT = 2**30  # bytes of an output that are read
+LARGEST = 2**28  # bytes of an output that are read
 _LONGEST = 255  # characters of a file's name
-
-
-@dataclass(frozen=True)
-class Verifier:
-    """Whom to believe, and where to look for bundles and a ledger."""
-
-    anchors: Anchors
-    home: Home | None = None
-    bundle: Path | None = None
-
-    @classmethod
-    def here(cls, key: Path | None = None, model: Path | None = None) -> Verifier:
-        """The workspace's own; or a stranger's, who has only a public key."""
-        if key is not None:
-            return cls(Anchors.read(key), None, model)
-        home = Home.here()
-        return cls(Anchors.of(home), home, model)
+_LISTING = "outputs.json"
+_NONE = "it carries no content credential, so nobody vouches for it; that says nothing about how it was made"
 
 
 def verify(path: Path, verifier: Verifier) -> list[Finding]:
     """Findings on whatever is at `path`."""
     if is_bundle(path):
         return verify_bundle(path, verifier)
-    if path.is_dir() and ((path / "heads.jsonl").exists() or sorted(path.glob("[0-9]*.jsonl"))):
+    if os.path.lexists(path / _LISTING):
+        return verify_folder(path, verifier)
+    if path.is_dir() and ((path / HEADS).exists() or segments(path)):
         return verify_ledger(path, verifier)
     if path.is_dir():
-        return verify_folder(path, verifier)
-    if not path.exists():
+        raise MakarError(f"{path} is no bundle, no ledger and no folder of outputs (it has no {_LISTING})")
+    if not os.path.lexists(path):
         raise MakarError(f"there is nothing at {path} to verify")
     return verify_output(path, verifier)
 
 
-def is_bundle(path: Path) -> bool:
-    """Whether a folder is, or was before somebody removed a part of it, a bundle."""
-    return any((path / name).exists() for name in ("digests.json", "config.json", "model.safetensors"))
-
-
 def verify_ledger(path: Path, verifier: Verifier) -> list[Finding]:
     """Findings on a ledger. Where nobody's key is known, that nobody signed it is said and held against nothing."""
-    return Ledger(path, None).verify(HeadChecker(verifier.anchors) if verifier.anchors.model_keys else None)
-
-
-# Outputs
+    checker = HeadChecker(verifier.anchors) if verifier.anchors.model_keys else None
+    found = Ledger(path, None).verify(checker)
+    if segments(path):
+        return found
+    return [replace(f, required=True) if f.state == "absent" else f for f in found]  # there was one, and it is empty
 
 
 @dataclass(frozen=True)
@@ -76,100 +68,91 @@ class Seen:
     receipt: Receipt | None
     reading: credentials.Reading
     findings: tuple[Finding, ...]
+    inside: bool = False  # whether the receipt is within the credential, and so signed
 
 
-def look(path: Path, verifier: Verifier) -> Seen:
-    """Read an output's credential and receipt, wherever they are."""
-    if path.stat().st_size > _LIMIT:
-        raise MakarError(f"{path} is larger than {_LIMIT // 2**20} MiB and is not read; verify the parts of it")
-    data = path.read_bytes()
+def look(path: Path, verifier: Verifier, listed: Mapping[str, Any] | None = None) -> Seen:
+    """Read an output's credential and receipt, wherever they are; `listed` is its entry in outputs.json."""
+    data = files.read(path, LARGEST)
     side = path.with_name(f"{path.name}.c2pa")
-    media_type = credentials.media_type(path)
-    sidecar = side.read_bytes() if side.is_file() else None
-    reading = credentials.read(data, media_type, sidecar, verifier.anchors)
-    listed = listing(path.parent).get(path.name)
-    findings = [Finding(f"credential of {path.name}", *_credential(reading, listed, verifier))]
-    findings[0] = Finding(
-        findings[0].what, findings[0].state, findings[0].why, required=_expected(reading, listed, verifier)
-    )
-    receipt = _receipt(path, reading, listed, findings)
+    sidecar = files.read(side, LARGEST) if os.path.lexists(side) else None
+    reading = credentials.read(data, credentials.media_type(path), sidecar, verifier.anchors)
+    made_without_keys = reading.state == "absent" and listed is not None and verifier.anchors.empty
+    why = reading.why if reading.state != "absent" else _NONE
+    if made_without_keys:
+        why = "it was made without keys: its receipt is beside it, and nobody has signed it"
+    found = [Finding(f"credential of {path.name}", reading.state, why, required=not made_without_keys)]
+    receipt, said = _receipt(path, reading, listed)
+    found.append(said)
     if listed is not None:
-        same = bundle.sha256(data) == listed.get("sha256")
-        why = (
-            "is that of outputs.json" if same else "is another than outputs.json says: the file was changed or replaced"
-        )
-        findings.append(Finding(f"digest of {path.name}", "holds" if same else "fails", f"its sha256 {why}"))
+        found.append(_listed(path, data, listed, receipt))
     if receipt is not None and reading.state == "absent":
-        findings.append(_content(path, data, receipt))
-    return Seen(receipt, reading, tuple(findings))
-
-
-def _credential(reading: credentials.Reading, listed: dict[str, Any] | None, verifier: Verifier) -> tuple[Any, str]:
-    if reading.state != "absent":
-        return reading.state, reading.why
-    if verifier.anchors.empty and listed is not None:
-        return "absent", "it was made without keys: its receipt is beside it, and nobody has signed it"
-    return "absent", (
-        "it carries no content credential, so nobody vouches for it; that says nothing about how it was made"
-    )
-
-
-def _expected(reading: credentials.Reading, listed: dict[str, Any] | None, verifier: Verifier) -> bool:
-    """An output made without keys may lack a credential; where there are keys, or no receipt, it may not."""
-    return reading.state != "absent" or listed is None or not verifier.anchors.empty
+        same = bundle.sha256(data) == receipt.content
+        names = "is" if same else "is not"
+        why = f"the file {names} the one that the receipt names"
+        found.append(Finding(f"content of {path.name}", "holds" if same else "fails", why))
+    return Seen(receipt, reading, tuple(found), reading.receipt is not None)
 
 
 def _receipt(
-    path: Path, reading: credentials.Reading, listed: dict[str, Any] | None, findings: list[Finding]
-) -> Receipt | None:
+    path: Path, reading: credentials.Reading, listed: Mapping[str, Any] | None
+) -> tuple[Receipt | None, Finding]:
     what = f"receipt of {path.name}"
     inside, beside = reading.receipt, None if listed is None else listed.get("receipt")
     if inside is None and beside is None:
-        findings.append(Finding(what, "absent", "there is no receipt, so where it comes from is not known"))
-        return None
+        return None, Finding(what, "absent", "there is no receipt, so where it comes from is not known")
     try:
         receipt = Receipt.read(inside if inside is not None else beside, f"the credential of {path.name}")
-        if inside is not None and beside is not None and Receipt.read(beside, "outputs.json") != receipt:
-            findings.append(Finding(what, "fails", "outputs.json holds another receipt than the signed credential"))
-        else:
-            where = "inside the credential" if inside is not None else "in outputs.json, unsigned"
-            findings.append(Finding(what, "holds", f"it is {where} and names model {receipt.model[:12]}"))
+        if inside is not None and beside is not None and Receipt.read(beside, _LISTING) != receipt:
+            return receipt, Finding(what, "fails", f"{_LISTING} holds another receipt than the signed credential")
     except MakarError as error:
-        findings.append(Finding(what, "fails", str(error)))
-        return None
-    return receipt
+        return None, Finding(what, "fails", str(error))
+    where = "inside the credential" if inside is not None else f"in {_LISTING}, unsigned"
+    return receipt, Finding(what, "holds", f"it is {where} and names model {receipt.model[:12]}")
 
 
-def _content(path: Path, data: bytes, receipt: Receipt) -> Finding:
-    same = bundle.sha256(data) == receipt.content
-    why = "the file is the one that the receipt names" if same else "the file is not the one that the receipt names"
-    return Finding(f"content of {path.name}", "holds" if same else "fails", why)
+def _listed(path: Path, data: bytes, listed: Mapping[str, Any], receipt: Receipt | None) -> Finding:
+    """Whether the entry in outputs.json is of this file and says what the receipt says."""
+    what = f"digest of {path.name}"
+    if bundle.sha256(data) != listed.get("sha256"):
+        return Finding(what, "fails", f"its sha256 is not that of {_LISTING}: the file was changed or replaced")
+    if receipt is not None:
+        made = receipt.outputs[0] if len(receipt.outputs) == 1 else digest(receipt.outputs)
+        said = {"id": made, "kind": receipt.kind, "recipe": receipt.recipe, "parents": [receipt.model]}
+        other = [key for key, value in said.items() if listed.get(key) != value]
+        if other:
+            return Finding(what, "fails", f"{_LISTING} says another {other[0]} of it than its receipt")
+    return Finding(what, "holds", f"its sha256 is that of {_LISTING}")
 
 
-def listing(folder: Path) -> dict[str, dict[str, Any]]:
-    """Entries of outputs.json by file name; empty where there is none that can be read."""
-    path = folder / "outputs.json"
-    if not path.is_file():
-        return {}
+def listing(folder: Path) -> list[dict[str, Any]]:
+    """The entries of outputs.json; none where there is no such list that can be read."""
+    path = folder / _LISTING
+    if not os.path.lexists(path):
+        return []
     try:
-        plain = json.loads(path.read_bytes())
-        found = {str(item["file"]): item for item in plain if isinstance(item, dict)}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return {}
-    return {name: item for name, item in found.items() if Path(name).name == name and len(name) <= _LONGEST}
+        plain = json.loads(files.read(path, LARGEST))
+    except (MakarError, ValueError, RecursionError):
+        return []
+    found = [item for item in plain if isinstance(item, dict)] if isinstance(plain, list) else []
+    return [item for item in found if isinstance(item.get("file"), str)]
+
+
+def entry_of(path: Path) -> dict[str, Any] | None:
+    """A file's entry in the outputs.json beside it."""
+    return next((item for item in listing(path.parent) if item["file"] == path.name), None)
 
 
 def verify_output(path: Path, verifier: Verifier) -> list[Finding]:
     """Findings on one output: its credential, its receipt, the bundle that the receipt names, the ledger's entry."""
-    seen = look(path, verifier)
+    seen = look(path, verifier, entry_of(path))
     found = list(seen.findings)
     if seen.receipt is None:
         return found
-    place = find_bundle(seen.receipt, path, verifier)
+    place = find_bundle(seen.receipt, verifier)
     if place is None:
-        found.append(
-            Finding("bundle", "unknown", "the model's bundle is not here; give it with --bundle", required=False)
-        )
+        why = "the model's bundle is not here; give it with --bundle"
+        found.append(Finding("bundle", "unknown", why, required=False))
     else:
         found += [match(seen.receipt, place), *verify_bundle(place, verifier)]
     if verifier.home is not None and verifier.home.ledger.is_dir():
@@ -179,25 +162,26 @@ def verify_output(path: Path, verifier: Verifier) -> list[Finding]:
 
 def match(receipt: Receipt, place: Path) -> Finding:
     """Whether the bundle is the one that the receipt names."""
+    what = "receipt and bundle"
+    config, data = record(place, "config.json"), record(place, "data.json")
     try:
-        said = json.loads((place / "config.json").read_bytes())["id"]
-        digest = bundle.sha256((place / "digests.json").read_bytes())
-        data = json.loads((place / "data.json").read_bytes())["digest"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return Finding("receipt and bundle", "fails", f"{place} cannot be read as the bundle that the receipt names")
-    for what, theirs, ours in (
-        ("model", said, receipt.model),
-        ("data", data, receipt.data),
-        ("bundle", digest, receipt.bundle),
-    ):
-        if ours and theirs != ours:
-            return Finding(
-                "receipt and bundle", "fails", f"the receipt names {what} {ours[:12]}, and {place} holds {theirs[:12]}"
-            )
-    return Finding("receipt and bundle", "holds", f"{place} is the bundle that the receipt names")
+        digests = bundle.sha256(bundle.read(place / "digests.json"))
+    except MakarError as error:
+        return Finding(what, "fails", str(error))
+    pairs = {
+        "model": (config.get("id"), receipt.model), "family": (config.get("family"), receipt.family),
+        "data": (data.get("digest"), receipt.data), "bundle": (digests, receipt.bundle or digests),
+    }  # fmt: skip
+    for name, (theirs, ours) in pairs.items():
+        if theirs != ours:
+            return Finding(what, "fails", f"the receipt names {name} {ours[:12]}, and {place} holds {str(theirs)[:12]}")
+    stated = record(place, "rights.json")
+    if stated and stated != receipt.rights:
+        return Finding(what, "fails", f"the receipt states other rights than {place}/rights.json")
+    return Finding(what, "holds", f"{place} is the bundle that the receipt names")
 
 
-def find_bundle(receipt: Receipt, path: Path, verifier: Verifier) -> Path | None:
+def find_bundle(receipt: Receipt, verifier: Verifier) -> Path | None:
     """The bundle named, or where the ledger says that the model was saved; None where it is not there."""
     if verifier.bundle is not None:
         bundle.read_digests(verifier.bundle)  # refuses what is no bundle
@@ -214,9 +198,9 @@ def find_bundle(receipt: Receipt, path: Path, verifier: Verifier) -> Path | None
 
 def in_ledger(receipt: Receipt, path: Path, home: Home) -> Finding:
     """Whether the workspace's ledger has the output, with this receipt and no other."""
-    digest, written = receipt.digest(), bundle.sha256(path.read_bytes())
+    wanted, written = receipt.digest(), bundle.sha256(files.read(path, LARGEST))
     for entry in Ledger(home.ledger, None).entries("output"):
-        if entry.body.get("receipt") == digest:
+        if entry.body.get("receipt") == wanted:
             return Finding("ledger", "holds", f"entry {entry.n} has the receipt of {path.name}", required=False)
         if entry.body.get("sha256") == written:
             return Finding("ledger", "fails", f"entry {entry.n} has {path.name} with another receipt: it was altered")
@@ -224,83 +208,50 @@ def in_ledger(receipt: Receipt, path: Path, home: Home) -> Finding:
 
 
 def verify_folder(path: Path, verifier: Verifier) -> list[Finding]:
-    """Findings on every output of a folder, on files too many, and on the bundle once."""
-    listed = listing(path)
-    if not listed:
-        raise MakarError(f"{path} is no bundle, no ledger and no folder of outputs (it has no outputs.json)")
-    found: list[Finding] = []
+    """Findings on every output of a folder, on files that nobody lists, and on the bundle once."""
+    entries = listing(path)
+    if not entries:
+        return [Finding(_LISTING, "fails", "it lists nothing, or is not what makar writes")]
+    names = [str(entry["file"]) for entry in entries]
+    found = [
+        Finding(name, "fails", f"{_LISTING} lists it twice")
+        for name in sorted({n for n in names if names.count(n) > 1})
+    ]
     places: dict[Path, None] = {}
-    for name in listed:
-        if not (path / name).is_file():
-            found.append(Finding(name, "fails", "outputs.json lists it and it is not there"))
+    for name, entry in zip(names, entries, strict=True):
+        if Path(name).name != name or len(name) > _LONGEST:
+            found.append(Finding(name[:80], "fails", f"{_LISTING} lists what is no plain name of a file"))
             continue
-        seen = look(path / name, verifier)
-        found += seen.findings
-        place = None if seen.receipt is None else find_bundle(seen.receipt, path / name, verifier)
-        if place is not None and seen.receipt is not None:
-            found.append(match(seen.receipt, place))
-            places[place] = None
-    if (path / PREVIEW).is_file() and not verifier.anchors.empty:
-        found += look(path / PREVIEW, verifier).findings
-    own = {*listed, *(f"{name}.c2pa" for name in listed), "outputs.json", PREVIEW}
+        found += _one(path / name, entry, verifier, places)
+    own = {*names, *(f"{name}.c2pa" for name in names), _LISTING}
     for extra in sorted(p.name for p in path.iterdir() if p.name not in own):
-        found.append(Finding(extra, "unknown", "outputs.json does not list it", required=False))
+        found += _unlisted(path / extra, verifier)
     for place in places:
         found += verify_bundle(place, verifier)
     return found
 
 
-# Bundles
-
-
-def verify_bundle(path: Path, verifier: Verifier) -> list[Finding]:
-    """Findings on a bundle: every file, what it says it is, its documents, its signature."""
-    if (path / sealed.SEAL).is_file():
-        why = "it is over the weights too, which are sealed; it can be checked once they are opened"
-        return [*sealed.check(path), Finding("signature", "unknown", why, required=False)]
-    found = _files(path)
-    sound = not any(f.wrong for f in found)
-    if sound:
-        try:
-            trained = bundle.load(path)
-            found.append(Finding("identity", "holds", f"weights, recipe and data are those of model {trained.id[:12]}"))
-        except MakarError as error:
-            found.append(Finding("identity", "fails", str(error)))
-    found.append(_signature(path, verifier))
-    return found
-
-
-def _files(path: Path) -> list[Finding]:
+def _one(path: Path, entry: Mapping[str, Any], verifier: Verifier, places: dict[Path, None]) -> list[Finding]:
+    """Findings on a listed file; its bundle is added to `places`."""
+    if not os.path.lexists(path):
+        return [Finding(path.name, "fails", f"{_LISTING} lists it and it is not there")]
     try:
-        digests = bundle.read_digests(path)
+        seen = look(path, verifier, entry)
     except MakarError as error:
-        return [Finding("digests.json", "fails", str(error))]
-    found = []
-    for name, wanted in digests.items():
-        place = path / name
-        if Path(name).name != name or place.is_symlink():
-            found.append(Finding(name, "fails", "a bundle holds only plain files, and no links or paths"))
-        elif not place.is_file():
-            found.append(Finding(name, "fails", "digests.json lists it and it is not there"))
-        else:
-            same = bundle.sha256(place.read_bytes()) == wanted
-            why = "its sha256 is that of digests.json" if same else "its sha256 is not that of digests.json"
-            found.append(Finding(name, "holds" if same else "fails", why))
-    own = {*digests, "digests.json", bundle.SIGNATURE}
-    present = {str(p.relative_to(path)) for p in path.rglob("*") if p.is_symlink() or not p.is_dir()}
-    return found + [Finding(name, "fails", "it does not belong to the bundle") for name in sorted(present - own)]
+        return [Finding(path.name, "fails", str(error))]
+    place = None if seen.receipt is None else find_bundle(seen.receipt, verifier)
+    if place is None or seen.receipt is None:
+        return list(seen.findings)
+    places[place] = None
+    return [*seen.findings, match(seen.receipt, place)]
 
 
-def _signature(path: Path, verifier: Verifier) -> Finding:
-    found = signing.verify(path, verifier.anchors.model_keys)
-    if found.state != "absent":
-        return found
+def _unlisted(path: Path, verifier: Verifier) -> list[Finding]:
+    """A file that outputs.json does not list: the preview, notes of people, or something that was put there."""
+    media = path.suffix.lower() in MEDIA and path.suffix.lower() not in (".json", ".jsonl", ".md")
+    if (path.name == PREVIEW and verifier.anchors.empty) or not media:
+        return [Finding(path.name, "unknown", f"{_LISTING} does not list it", required=False)]
     try:
-        signer = json.loads((path / "chain.json").read_bytes()).get("signer")
-    except (OSError, ValueError, AttributeError, RecursionError):
-        signer = None
-    if signer is not None:
-        return Finding("signature", "fails", f"the bundle says that key {signer} signed it, and model.sig is not there")
-    if verifier.anchors.empty:
-        return Finding("signature", "absent", "the bundle was made without keys; nobody vouches for it", required=False)
-    return Finding("signature", "absent", "nobody has signed the bundle, though this workspace knows keys")
+        return list(look(path, verifier).findings)
+    except MakarError as error:
+        return [Finding(path.name, "fails", str(error))]

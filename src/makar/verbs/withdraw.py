@@ -14,7 +14,8 @@ from typing import Any
 from makar.core import files
 from makar.core.clock import now
 from makar.core.errors import MakarError
-from makar.data import Manifest
+from makar.data import Manifest, creators
+from makar.data.manifest import read_manifest
 from makar.data.pictures import is_picture
 from makar.data.splits import digests
 from makar.verbs.chain import Chain
@@ -99,7 +100,7 @@ def search(what: dict[str, str], chain: Chain) -> Touched:
     """What the ledger and the manifests say of it; nothing is written."""
     datasets = []
     for path in sorted((chain.home.root / "data").glob("*.json")):
-        manifest = Manifest.model_validate_json(path.read_bytes())
+        manifest = read_manifest(path)
         count = items_of(what, manifest)
         if count:
             datasets.append(
@@ -108,11 +109,16 @@ def search(what: dict[str, str], chain: Chain) -> Touched:
     if not chain.home.ledger.is_dir():
         return Touched(what, datasets)
     held = {d["digest"] for d in datasets}
-    entries = list(chain.ledger.entries())
-    models = {e.body["id"]: e.body for e in entries if e.kind == "model" and e.body.get("data") in held}
-    outputs = [e.body for e in entries if e.kind == "output" and e.body.get("model") in models]
-    keys = ("id", "family", "data", "place")
-    return Touched(what, datasets, [{k: m[k] for k in keys} for m in models.values()], outputs)
+    made = [m for m in _named(chain, "model", ("id", "family", "data", "place")) if m["data"] in held]
+    models = {m["id"]: m for m in made}
+    outputs = [o for o in _named(chain, "output", ("id", "file", "model")) if o["model"] in models]
+    return Touched(what, datasets, list(models.values()), outputs)
+
+
+def _named(chain: Chain, kind: str, keys: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Of the ledger's entries of one kind what these keys hold, where it is text; others are of no form of ours."""
+    found = [{key: entry.body.get(key) for key in keys} for entry in chain.ledger.entries(kind)]
+    return [each for each in found if all(isinstance(value, str) for value in each.values())]
 
 
 def items_of(what: dict[str, str], manifest: Manifest) -> int:
@@ -120,11 +126,11 @@ def items_of(what: dict[str, str], manifest: Manifest) -> int:
     kind, name = next(iter(what.items()))
     every = {item for side in manifest.items.values() for item in side}
     if kind == "item":
-        return int(name in every)
+        return int(name.casefold() in every)
     if kind == "creator":
-        return sum(creator.lower() == name.lower() for item, creator in manifest.creators.items() if item in every)
+        return sum(name.casefold() in creators.makers(made) for item, made in manifest.creators.items() if item in every)
     named = [manifest.name, manifest.source, *(m.name for m in manifest.members), *(m.source for m in manifest.members)]
-    if name.lower() not in {n.lower() for n in named}:
+    if name.casefold() not in {n.casefold() for n in named}:
         return 0
-    inside = [m for m in manifest.members if name.lower() in (m.name.lower(), m.source.lower())]
+    inside = [m for m in manifest.members if name.casefold() in (m.name.casefold(), m.source.casefold())]
     return sum(sum(m.counts.values()) for m in inside) if inside else len(every)

@@ -24,7 +24,8 @@ CHAIN = (
     "stripped credentials", "flipped bits in outputs", "swapped receipts", "changed bundles", "mended digests",
     "changed ledger lines", "hostile tensors", "links", "hostile outputs", "hostile exchange files",
 )  # fmt: skip
-LOST = ("encoded terms", "disguised personal data", "disguised copies")
+FILTERS = ("disguised terms", "personal data", "disguised personal data", "copies")
+LOST = ("encoded terms", "disguised copies")
 """What a list of words, patterns and a distance cannot see: the suite says so."""
 
 
@@ -53,6 +54,20 @@ def test_the_chain_withstands(suite: redteam.Suite, name: str) -> None:
     assert suite.signed
     assert outcome.verdict == "withstood", outcome.evidence
     assert outcome.tried >= 2
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_the_filters_withstand(suite: redteam.Suite, name: str) -> None:
+    outcome = next(o for o in suite.outcomes if o.name == name)
+    assert (outcome.verdict, outcome.through) == ("withstood", 0), outcome.evidence
+    assert outcome.tried >= 39
+
+
+def test_of_disguised_copies_the_mirrored_ones_are_found(suite: redteam.Suite) -> None:
+    outcome = next(o for o in suite.outcomes if o.name == "disguised copies")
+    assert outcome.tried == 120
+    assert outcome.through <= 80
+    assert all("mirrored" not in e["what"] for e in outcome.evidence if e["through"])
 
 
 @pytest.mark.parametrize("name", LOST)
@@ -167,7 +182,10 @@ def test_a_text_models_quotations_are_tried(tmp_path: Path) -> None:
     found = redteam.run(path, Home(tmp_path / "home"), data, wanted)
     verdicts = found.verdicts()
     assert verdicts["quotations"] == "withstood"
-    assert verdicts["disguised quotations"] == "broken", "spaces are compared as they are"
+    assert verdicts["disguised quotations"] == "broken", "a changed letter ends a passage"
+    hidden = next(o for o in found.outcomes if o.name == "disguised quotations")
+    assert 3 * hidden.through == hidden.tried, "case and white space do not"
+    assert all("each 30th letter hidden" in e["what"] for e in hidden.evidence if e["through"])
     assert verdicts["extraction prompts"] == "withstood"
     assert verdicts["removed marks"] in ("withstood", "broken", "not run")
 
