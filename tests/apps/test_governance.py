@@ -268,7 +268,8 @@ def test_switching_the_profile_changes_what_a_release_is_refused_for(makar: Call
         files.remove(Home.here().policy)
     assert any("Article 50(2)" in reason for reason in reasons["eu"])
     assert any("Labelling Measures" in reason for reason in reasons["china"])
-    told(makar, "release", "out", "--to", "r", "--use", "private")
+    told(makar, "sample", "g", "-n", 2, "--out", "signed")
+    told(makar, "release", "signed", "--to", "r", "--use", "private")
 
 
 def test_a_profile_of_ones_own_is_a_file(makar: Call) -> None:
@@ -326,6 +327,7 @@ def test_licences_are_listed(makar: Call) -> None:
 
 def test_non_commercial_data_are_not_released_for_commerce(makar: Call) -> None:
     """GOV-9: the refusal names the source and its licence."""
+    told(makar, "sample", "c", "-n", 2, "--out", "nc")
     said = told(makar, "release", "nc", "--to", "r", "--use", "commercial", code=DOES_NOT_HOLD)
     (reason,) = said["reasons"]
     assert "commercial use of its outputs is refused: CC-BY-NC-4.0 in text:nc.txt" in reason
@@ -345,6 +347,7 @@ def test_what_the_policy_wants_approved_waits_for_the_approver(makar: Call, keyr
     own = keys.load(keyring)
     assert own is not None
     rule(approvers=[own.fingerprint])
+    told(makar, "sample", "n", "-n", 2, "--out", "words")
     said = told(makar, "release", "words", "--to", "r", "--use", "private", code=DOES_NOT_HOLD)
     assert all("has no approval by the approvers" in reason for reason in said["reasons"])
     approved = told(makar, "approve", "words", "--by", "Ann", "--note", "read it")
@@ -733,6 +736,17 @@ def test_a_scan_measures_size_balance_and_entropy(makar: Call) -> None:
     assert (digits["size"], digits["unit"], len(digits["classes"])) == (1797 * 64, "pixels", 10)
     assert 0.999 < digits["balance"] <= 1.0
     assert 0 < digits["symbol_entropy"]["pixel value"] < np.log2(17)
+
+
+def test_where_there_are_keys_outputs_that_nobody_signed_are_kept(makar: Call) -> None:
+    said = told(makar, "release", "out", "--to", "r", "--use", "private", code=DOES_NOT_HOLD)
+    assert all("neither a credential" in reason for reason in said["reasons"])
+
+
+def test_where_there_are_none_the_ledger_vouches(makar: Call) -> None:
+    files.remove(Home.here().keys)
+    files.remove(Home.here().root / "anchors")
+    assert told(makar, "release", "out", "--to", "r", "--use", "private")["files"] == ["000.png", "001.png"]
 
 
 def test_signed_outputs_are_let_go(makar: Call) -> None:

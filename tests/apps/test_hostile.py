@@ -289,6 +289,8 @@ def test_a_stranger_is_never_told_that_an_attackers_file_holds(desk: Call, monke
     assert said(desk, "keys", "export", "public")[0] == 0
     monkeypatch.setenv("MAKAR_HOME", "attacker")
     assert said(desk, "keys", "init", "--name", "victim")[0] == 0
+    assert said(desk, "sample", "runs/g", "-n", "1", "--out", "forged")[0] == 2, "of a model that nobody vouches for"
+    shutil.copy("public/model.pub", "attacker/anchors/victim.pub")
     assert said(desk, "sample", "runs/g", "-n", "1", "--out", "forged")[0] == 0
     assert said(desk, "verify", "forged/000.png", "--key", "public", "--bundle", "runs/g")[0] == 3
     assert said(desk, "trace", "forged/000.png", "--key", "public", "--bundle", "runs/g")[0] == 3

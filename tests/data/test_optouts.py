@@ -437,9 +437,21 @@ def test_withdrawn_items_and_creators_are_left_out(tmp_path: Path, home: Path) -
     assert after.digest != before.digest
 
 
+def test_any_of_several_makers_can_withdraw(tmp_path: Path, home: Path) -> None:
+    folder = clean(tmp_path / "photos", 8)
+    rows = ["0.png,A. Maker; B. Other", "1.png,B. Other;C", "2.png,A. Maker", "3.png,AB. Others"]
+    (folder / "creators.csv").write_text("\n".join(["file,creator", *rows]))
+    (home / "withdrawn.jsonl").write_text('{"creator": "b. other"}\n')
+    manifest = load(f"folder:{folder}").manifest
+    assert sum(manifest.counts.values()) == 6
+    assert set(manifest.creators.values()) == {"A. Maker", "AB. Others"}
+    (home / "withdrawn.jsonl").write_text("")
+    assert sum(load(f"folder:{folder}", blocked="C").manifest.counts.values()) == 7
+
+
 def test_a_withdrawn_source_is_refused_alone_and_in_a_mix(home: Path) -> None:
-    (home / "withdrawn.jsonl").write_text('{"source": "toy:ring8", "time": "2026-06-01", "why": "the maker asked"}\n')
-    for spec in ("toy:ring8", "mix:toy:moons//toy:ring8"):
+    (home / "withdrawn.jsonl").write_text('{"source": "Toy:Ring8", "time": "2026-06-01", "why": "the maker asked"}\n')
+    for spec in ("toy:ring8", "mix:toy:moons//toy:ring8"):  # in any case, as it is searched for
         with pytest.raises(MakarError, match=r"'toy:ring8' was withdrawn on 2026-06-01 \(the maker asked\)"):
             load(spec, n=50)
     assert len(load("toy:moons", n=50).train) == 40

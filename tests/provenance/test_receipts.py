@@ -37,8 +37,8 @@ def test_what_was_written_is_read(recipe: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "recipe",
-    [deep(400), deep(5000), {"x": "\ud800"}, {"\udfff": 1}],
-    ids=["nested", "nested more", "surrogate", "surrogate key"],
+    [deep(400), deep(5000), {"x": "\ud800"}],
+    ids=["nested", "nested more", "surrogate"],
 )
 def test_what_has_no_form_as_text_is_refused(recipe: dict[str, Any]) -> None:
     with pytest.raises(MakarError, match="the file holds"):

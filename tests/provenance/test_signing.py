@@ -312,7 +312,7 @@ def test_a_signature_that_is_no_plain_file_is_refused(bundle: Path, known: dict[
     with open(place, "wb") as file:
         file.truncate(signing.LARGEST + 1)
     found = signing.verify(bundle, known)
-    assert (found.state, "more than any signature" in found.why) == ("fails", True)
+    assert (found.state, "is larger than" in found.why) == ("fails", True)
 
 
 # --- signing ----------------------------------------------------------------------------------------------------------

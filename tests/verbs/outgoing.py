@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,17 @@ import numpy as np
 from PIL import Image
 
 from makar.core import files
-from makar.data import rights
+from makar.data import Manifest, rights
+from makar.data.dataset import Evidence
+from makar.data.manifest import Past, build
 from makar.provenance import labels
 from makar.provenance.findings import Finding, State
 from makar.provenance.home import Home
 from makar.provenance.receipts import Mark, Receipt
 from makar.verbs._shown import Checks
 
-MODEL, DATA = "1" * 64, "2" * 64
+MODEL = "1" * 64
+ITEM = "a" * 64
 
 
 def sha256(data: bytes) -> str:
@@ -35,13 +37,27 @@ def checks(credential: State = "holds", signature: State = "holds", ledger: Stat
     )
 
 
-def manifest(home: Home, **changes: Any) -> None:
-    """The data's manifest, as the workspace keeps it."""
-    plain = {"name": "boats", "source": "harbour", "licence": "CC0-1.0", "tags": {}, "digest": DATA} | changes
-    files.write_json(home.root / "data" / f"{DATA}.json", plain)
+def data(**past: Any) -> Manifest:
+    """The manifest of made-up data."""
+    said = Evidence(kind="robots.txt", url="harbour/robots.txt", time="", sha256="", verdict="silent", why="", items=[])
+    return build(
+        name="boats", modality="pictures", source="harbour", licence="CC0-1.0", attribution="", classes=[],
+        items={"train": [ITEM, "b" * 64], "held_out": ["c" * 64]}, split="by content", notes=[],
+        past=Past(optouts=[said], **past),
+    )  # fmt: skip
 
 
-def receipt(data: bytes, kind: str, licence: str = "CC0-1.0", **changes: Any) -> Receipt:
+DATA = data().digest
+
+
+def manifest(home: Home, **past: Any) -> str:
+    """The data's manifest, as the workspace keeps it; returns its digest."""
+    made = data(**past)
+    files.write_json(home.root / "data" / f"{made.digest}.json", made.model_dump())
+    return made.digest
+
+
+def receipt(data: bytes, kind: str, /, licence: str = "CC0-1.0", **changes: Any) -> Receipt:
     media = {"pictures": "image/png", "text": "text/plain", "rows": "text/csv"}[kind]
     fields: dict[str, Any] = {
         "kind": kind, "media_type": media, "content": sha256(data), "outputs": [sha256(data)], "recipe": {"seed": 0},
@@ -81,7 +97,7 @@ def folder(path: Path, contents: dict[str, bytes], **changes: Any) -> Path:
                         "recipe": made.recipe, "parents": [MODEL], "receipt": made.plain()})  # fmt: skip
     written = dict(contents)
     written |= {f"{name}.c2pa": b"credential of " + name.encode() for name in contents if not name.endswith(".png")}
-    files.write_directory(path, written | {"outputs.json": json.dumps(listing).encode()})
+    files.write_directory(path, written | {"outputs.json": files.to_json(listing).encode()})
     return path
 
 
@@ -89,8 +105,7 @@ def bundle(path: Path, **records: Any) -> Path:
     """A bundle with its records and documents; `None` for one leaves it out."""
     plain: dict[str, Any] = {
         "config": {"id": MODEL, "family": "vae", "settings": {}, "parameters": 7},
-        "data": {"name": "boats", "modality": "pictures", "source": "harbour", "licence": "CC0-1.0", "digest": DATA,
-                 "counts": {"train": 5}, "optouts": [{"kind": "robots.txt"}]},
+        "data": data().model_dump(),
         "run": {"recipe": {"family": "vae"}, "machine": {"cores": 2}, "seconds": 1.0, "flops": 1e9, "joules": 3.5},
         "rights": rights.verdict({"boats": "CC0-1.0"}).to_json(),
         "chain": {"on": True},

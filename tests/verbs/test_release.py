@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -23,7 +24,7 @@ from makar.provenance.safety import Result, Results
 from makar.verbs.release import PURPOSE, Refused, Released, release
 from tests.provenance.signers import NOW, Person, person
 from tests.verbs import outgoing
-from tests.verbs.outgoing import DATA, MODEL
+from tests.verbs.outgoing import DATA, ITEM, MODEL
 
 BOAT = b"a boat in the harbour"
 
@@ -132,6 +133,82 @@ def test_a_receipt_that_nobody_vouches_for_is_refused(place: Home, tmp_path: Pat
     assert go(honest_folder, place, "research", credential="absent").files == ("1.txt",)
 
 
+def test_where_nobody_vouches_there_is_no_release(place: Home, tmp_path: Path) -> None:
+    """Neither without a ledger, nor by one that does not hold, nor by one alone where there are keys."""
+    out = outgoing.folder(tmp_path / "o", {"1.txt": BOAT})
+    assert "neither a credential" in reasons(out, place, credential="absent")[0]
+    receipt = outgoing.receipt(BOAT, "text")
+    Ledger(place.ledger).append("output", {"receipt": receipt.digest(), "sha256": outgoing.sha256(BOAT)})
+    for credential, ledger in (("absent", "fails"), ("untrusted", "untrusted")):
+        checks = outgoing.checks(cast(State, credential), ledger=cast(State, ledger))
+        with pytest.raises(Refused, match="neither a credential"):
+            release(out, tmp_path / "r", "private", place, NOW, checks=checks)
+    keyring.init(place, "House")
+    assert "neither a credential" in reasons(out, place, credential="absent")[0]
+    assert go(out, place).files == ("1.txt",)
+
+
+def listed(out: Path, change: Callable[[list[dict[str, Any]]], Any]) -> None:
+    """Change what outputs.json lists."""
+    listing = json.loads((out / "outputs.json").read_text())
+    change(listing)
+    files.write_json(out / "outputs.json", listing)
+
+
+@pytest.mark.parametrize("key", ["id", "kind", "recipe", "parents", "note"])
+def test_a_list_that_says_more_than_its_receipts_is_refused(place: Home, tmp_path: Path, key: str) -> None:
+    out = outgoing.folder(tmp_path / "o", {"1.txt": BOAT})
+    listed(out, lambda listing: listing[0].update({key: "0" * 64}))
+    with pytest.raises(MakarError, match=f"another '{key}' of 1.txt than its receipt"):
+        go(out, place)
+
+
+def test_a_file_that_is_listed_twice_is_refused(place: Home, tmp_path: Path) -> None:
+    out = outgoing.folder(tmp_path / "o", {"1.txt": BOAT})
+    listed(out, lambda listing: listing.append(listing[0]))
+    with pytest.raises(MakarError, match="twice"):
+        go(out, place)
+
+
+@pytest.mark.parametrize(
+    ("line", "touched"),
+    [
+        ({"source": "BOATS"}, True),
+        ({"source": "Harbour"}, True),
+        ({"creator": "b. other"}, True),
+        ({"item": ITEM}, True),
+        ({"source": "boat"}, False),
+        ({"creator": "other"}, False),
+        ({"item": "d" * 64}, False),
+    ],
+)
+def test_what_was_learnt_from_withdrawn_data_does_not_go(
+    place: Home, tmp_path: Path, line: dict[str, str], touched: bool
+) -> None:
+    data = outgoing.manifest(place, creators={ITEM: "A. Maker; B. Other"})
+    out = outgoing.folder(tmp_path / "o", {"1.txt": BOAT}, data=data)
+    files.append_line(place.withdrawn, json.dumps(line | {"time": "2026-11-22"}))
+    if touched:
+        (reason,) = reasons(out, place)
+        assert "which was withdrawn" in reason
+    else:
+        assert go(out, place).files == ("1.txt",)
+
+
+def test_copies_and_personal_data_go_as_the_policy_says_now(place: Home, tmp_path: Path) -> None:
+    near = {"item": ITEM, "distance": 0.5, "threshold": 1.0, "measure": "any"}
+    contents = {"1.txt": b"write to jane.doe@example.com"}
+    out = outgoing.folder(tmp_path / "o", contents, nearest=near)
+    files.write_text(place.policy, 'copies = "refuse"\npii = "refuse"')
+    copy, personal = reasons(out, place)
+    assert f"near copy of training item {ITEM[:12]}" in copy
+    assert "personal data (email)" in personal
+    far = outgoing.folder(tmp_path / "p" / "o", {"1.txt": BOAT}, nearest=near | {"distance": 2.0})
+    assert go(far, place).files == ("1.txt",)
+    files.write_text(place.policy, 'copies = "record"\npii = "record"')
+    assert go(out, place).files == ("1.txt",)
+
+
 def test_an_output_without_a_receipt_is_refused(place: Home, tmp_path: Path) -> None:
     out = outgoing.folder(tmp_path / "o", {"1.txt": BOAT})
     listing = json.loads((out / "outputs.json").read_text())
@@ -151,8 +228,8 @@ def test_an_approver_is_required_and_is_enough(ann: Person, place: Home, tmp_pat
 
 def test_consent_is_required_and_is_enough(ann: Person, place: Home, tmp_path: Path) -> None:
     """GOV-24."""
-    outgoing.manifest(place, tags={"a" * 64: ["likeness:Jane Doe"]})
-    out = outgoing.folder(tmp_path / "o", {"0.png": outgoing.picture(), "1.png": outgoing.picture(shade=9)})
+    data = outgoing.manifest(place, tags={ITEM: ["likeness:Jane Doe"]})
+    out = outgoing.folder(tmp_path / "o", {"0.png": outgoing.picture(), "1.png": outgoing.picture(shade=9)}, data=data)
     (reason,) = reasons(out, place)
     assert reason.startswith("0.png and 1 more: the likeness of Jane Doe is used without consent to private")
     scope = {"uses": ["private"], "of": ["boats"], "until": "2027-01-01T00:00:00Z"}
@@ -178,8 +255,8 @@ def test_where_the_data_are_not_known_consent_cannot_be_told(place: Home, tmp_pa
     [
         (b"in the style of V\xc3\xa1n G0gh", {}, {}),
         (BOAT, {"label": "van gogh"}, {}),
-        (BOAT, {}, {"tags": {"a": ["style:Van Gogh"]}}),
-        (BOAT, {}, {"creators": {"a": "Vincent van Gogh"}}),
+        (BOAT, {}, {"tags": {ITEM: ["style:Van Gogh"]}}),
+        (BOAT, {}, {"creators": {ITEM: "Vincent van Gogh"}}),
     ],
 )
 def test_blocked_styles_do_not_go(
@@ -187,8 +264,8 @@ def test_blocked_styles_do_not_go(
 ) -> None:
     """FTA-18, by name."""
     files.write_text(place.policy, 'blocked = ["Van Gogh"]')
-    outgoing.manifest(place, **data)
-    out = outgoing.folder(tmp_path / "o", {"1.txt": text}, recipe=recipe)
+    made = outgoing.manifest(place, **data)
+    out = outgoing.folder(tmp_path / "o", {"1.txt": text}, recipe=recipe, data=made)
     assert any("policy blocks: Van Gogh" in reason for reason in reasons(out, place))
     files.write_text(place.policy, 'blocked = ["Somebody Else"]')
     if "tags" not in data:
@@ -272,8 +349,8 @@ def test_all_reasons_are_listed_at_once_and_the_refusal_is_recorded(place: Home,
         place.policy,
         'uses = ["research"]\napprovers = ["ab"]\nlabels = ["eu"]\nblocked = ["boat"]\nprofiles = ["eu", "company"]',
     )
-    outgoing.manifest(place, tags={"a": ["voice:Jane"]})
-    out = outgoing.folder(tmp_path / "o", {"1.txt": BOAT}, licence="CC-BY-NC-4.0")
+    data = outgoing.manifest(place, tags={ITEM: ["voice:Jane"]})
+    out = outgoing.folder(tmp_path / "o", {"1.txt": BOAT}, licence="CC-BY-NC-4.0", data=data)
     found = reasons(out, place, "commercial", credential="fails")
     for part in (
         "not for commercial use", "credential does not hold", "commercial use of its outputs is refused",

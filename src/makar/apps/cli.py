@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from makar.apps import chain, governance
+from makar.apps import chain, governance, inquiry
 from makar.apps.chain import show
 from makar.core.errors import MakarError, plain
 
@@ -32,6 +32,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(recipe_app, name="recipe")
 chain.register(app)
 governance.register(app)
+inquiry.register(app)
 governance.register_policy(chain.policy_app)
 governance.register_data(data_app)
 

@@ -176,7 +176,7 @@ def verify_sealed(
             f"{name} was sealed from other bytes" for name, d in hidden.items() if named.pop(name, "") != d
         )
         unlike = unlike or _names(present, named) or _changed(path, named)
-        envelope = _Bundle.model_validate_json(place.read_bytes()).dsseEnvelope
+        envelope = _Bundle.model_validate_json(files.read(place, LARGEST)).dsseEnvelope
         payload, signature = base64.b64decode(envelope.payload), base64.b64decode(envelope.signatures[0].sig)
     except (MakarError, OSError, ValueError, IndexError) as error:
         return Finding(what, "fails", _unreadable(error))

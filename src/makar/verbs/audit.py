@@ -97,7 +97,7 @@ def replayed(trained: Trained, data: Dataset, chain: Chain) -> list[Finding]:
 
     Raises MakarError where none are kept.
     """
-    kept = safety.kept(chain.home, trained.id)
+    kept = [(p, r) for p, r in safety.kept(chain.home, trained.id) if {line.audit for line in r.results} & set(AUDITS)]
     if not kept:
         raise MakarError(f"no audits of model {trained.id[:12]} are kept here; run: makar audit BUNDLE")
     path, before = kept[-1]

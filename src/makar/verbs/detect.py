@@ -7,13 +7,15 @@ unknown file, with its error rate; it changes no verdict.
 
 from __future__ import annotations
 
+import io
+import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from makar.core import registry
+from makar.core import files, registry
 from makar.core.errors import MakarError
 from makar.core.watermark import Detection, Watermark
 from makar.provenance import credentials
@@ -24,6 +26,8 @@ from makar.verbs.audits.detector import Detector
 from makar.verbs.chain import Chain, make, shape_of
 from makar.verbs.sample import default_sampler
 
+MOST_PIXELS = 2**26  # of a picture that is opened
+LARGEST = 2**28  # bytes of a file that are read
 LEVEL = 1e-6
 """A mark counts as found below this p-value, multiplied by the number of models and marks that were tried."""
 
@@ -80,10 +84,10 @@ def evidence(path: Path, chain: Chain, models: tuple[Path, ...] = ()) -> Verdict
     """The verdict by credential and marks alone."""
     if not path.is_file():
         raise MakarError(f"there is no file at {path}")
-    data = path.read_bytes()
+    data = files.read(path, LARGEST)
     side = path.with_name(f"{path.name}.c2pa")
     reading = credentials.read(
-        data, credentials.media_type(path), side.read_bytes() if side.is_file() else None, chain.anchors
+        data, credentials.media_type(path), files.read(side, LARGEST) if os.path.lexists(side) else None, chain.anchors
     )
     if reading.state == "holds":
         return Verdict("signed", reading.why, reading.ai)
@@ -122,8 +126,10 @@ def known(chain: Chain, models: tuple[Path, ...]) -> dict[str, Path | None]:
     found: dict[str, Path | None] = {}
     if chain.home.ledger.is_dir():
         for entry in chain.ledger.entries("model"):
-            place = chain.home.root.parent / str(entry.body.get("place", ""))
-            found[str(entry.body["id"])] = place if (place / "digests.json").is_file() else None
+            name, where = entry.body.get("id"), entry.body.get("place")
+            if isinstance(name, str) and isinstance(where, str):
+                place = chain.home.root.parent / where
+                found[name] = place if (place / "digests.json").is_file() else None
     for place in models:
         found[bundle.load(place).id] = place
     return found
@@ -145,7 +151,7 @@ def opened(path: Path) -> tuple[str | None, Any]:
     """The file's modality and the thing in it as a watermark takes it; (None, None) for other kinds of file."""
     media_type = credentials.media_type(path)
     if media_type == "text/plain":
-        return "text", path.read_text(encoding="utf-8", errors="replace")
+        return "text", files.read(path, LARGEST).decode("utf-8", "replace")
     if media_type.startswith("image/"):
         return "pictures", picture(path)
     if media_type in ("audio/wav", "audio/x-wav"):
@@ -159,6 +165,8 @@ def picture(path: Path) -> np.ndarray:
 
     try:
         with Image.open(path) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise MakarError(f"{path} has {image.width} x {image.height} pixels; at most {MOST_PIXELS} are read")
             pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
         raise MakarError(f"{path} cannot be read as a picture ({type(error).__name__})") from None
@@ -170,11 +178,11 @@ def sound(path: Path) -> np.ndarray:
     import wave
 
     try:
-        with wave.open(str(path), "rb") as file:
+        with wave.open(io.BytesIO(files.read(path, LARGEST)), "rb") as file:
             if file.getsampwidth() != 2:
                 raise MakarError(f"{path} has {8 * file.getsampwidth()}-bit samples; 16-bit WAV is read")
             channels, frames = file.getnchannels(), file.readframes(file.getnframes())
-    except (wave.Error, EOFError) as error:
+    except (wave.Error, EOFError, RuntimeError, OSError) as error:
         raise MakarError(f"{path} cannot be read as WAV ({error})") from None
     whole = len(frames) // (2 * channels) * 2 * channels
     samples = np.frombuffer(frames[:whole], "<i2").reshape(-1, channels)

@@ -21,6 +21,8 @@ from makar.verbs.chain import Chain
 
 Vouched = Literal["digitalCapture", "humanEdits", "digitalCreation"]
 
+MOST_PIXELS = 2**26  # of a picture that is opened
+
 _FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/webp": "WEBP"}
 
 
@@ -80,8 +82,9 @@ def edit(source: Path, step: Edit, out: Path, chain: Chain, note: str = "") -> P
         parent=Parent(data, media_type, sidecar),
         actions=(step.action,),
     )
-    _write(out, credentials.sign(step.data, claim, keys))
-    chain.record("edit", {"from": sha256(data), "to": sha256(out.read_bytes()), "action": step.action, "note": note})
+    signed = credentials.sign(step.data, claim, keys)
+    chain.record("edit", {"from": sha256(data), "to": sha256(signed.data), "action": step.action, "note": note})
+    _write(out, signed)  # after the entry: what the ledger refuses is not left lying there
     return out
 
 
@@ -96,8 +99,9 @@ def vouch(source: Path, kind: str, out: Path, chain: Chain) -> Path:
         raise MakarError(f"'{kind}' is no kind of origin; there is: {', '.join(get_args(Vouched))}")
     data, media_type = source.read_bytes(), credentials.media_type(source)
     claim = Claim(title=out.name, media_type=media_type, source_type=cast(Vouched, kind), receipt=None, model=None)
-    _write(out, credentials.sign(data, claim, keys))
-    chain.record("vouch", {"of": sha256(data), "to": sha256(out.read_bytes()), "kind": kind})
+    signed = credentials.sign(data, claim, keys)
+    chain.record("vouch", {"of": sha256(data), "to": sha256(signed.data), "kind": kind})
+    _write(out, signed)
     return out
 
 
@@ -112,9 +116,14 @@ def _opened(data: bytes, media_type: str) -> Image.Image:
         raise MakarError(
             f"a file of type {media_type} is not cropped or resized here; give the edited file with --with"
         )
-    with Image.open(io.BytesIO(data)) as image:
-        image.load()
-        return image
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise MakarError(f"a picture of {image.width} x {image.height} is too large to be edited here")
+            image.load()
+            return image
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise MakarError(f"the file cannot be read as a picture ({type(error).__name__})") from None
 
 
 def _saved(image: Image.Image, media_type: str) -> bytes:

@@ -19,6 +19,7 @@ from makar.core import files
 from makar.core.artifact import Artifact
 from makar.core.clock import now
 from makar.core.digest import digest
+from makar.core.errors import MakarError
 from makar.core.watermark import Watermark
 from makar.data import rights
 from makar.provenance import credentials, labels
@@ -57,6 +58,8 @@ def issue(
 
     `nearest` says of each artifact how near it is to the training data, where that is known.
     """
+    if not artifacts:
+        raise MakarError("there is nothing to write: no output was made, or all were withheld")
     near = {a.id: n for a, n in zip(artifacts, nearest, strict=False) if n is not None}
     written: list[Path] = []
     listing: list[dict[str, Any]] = []

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from makar.core.errors import MakarError
 from makar.data import Manifest, optouts, pii
 from makar.data.manifest import read_manifest
 from makar.data.rights import Verdict
-from makar.provenance import approvals, authorship, consent, keys, labels, moderation, nearest, profile, signed
+from makar.provenance import approvals, authorship, consent, keys, labels, merkle, moderation, nearest, profile, signed
 from makar.provenance.findings import Finding, holds
 from makar.provenance.home import Home
 from makar.provenance.keys import Anchors
@@ -78,9 +78,17 @@ class Gate:
     now: datetime
     checks: Checks
     bundle: Path | None
+    manifests: dict[str, Manifest | None] = field(default_factory=dict)  # what was read of them
 
     def manifest(self, digest: str) -> Manifest | None:
         """The manifest of the data with this digest; None where it is not at hand. Raises MakarError if altered."""
+        if digest not in self.manifests:
+            self.manifests[digest] = self._read(digest)
+        return self.manifests[digest]
+
+    def _read(self, digest: str) -> Manifest | None:
+        if merkle.digests([digest]) is None:  # a receipt may say anything
+            return None
         places = [self.home.root / "data" / f"{digest}.json"]
         places += [self.bundle / "data.json"] if self.bundle is not None else []
         for place in places:
@@ -151,7 +159,8 @@ def _reasons(
     reasons += _together(found, [_licence(gate, o) for o in found])
     reasons += _together(found, [_guarded(gate, o) for o in found])
     reasons += _together(found, [_blocked(gate, o) for o in found])
-    reasons += _together(found, [_withdrawn(gate, o) for o in found])
+    gone = {data: _withdrawn(gate, data) for data in {o.receipt.data for o in found if o.receipt is not None}}
+    reasons += _together(found, [gone[o.receipt.data] if o.receipt is not None else [] for o in found])
     reasons += _together(found, [_consent(gate, o) for o in found])
     known = signed.known_to(Anchors.of(gate.home))
     digests = {o.name: sha256(o.data) for o in found}
@@ -181,7 +190,7 @@ def _intact(output: Output, credential: Finding, logged: Mapping[str, str]) -> l
     if credential.state == "fails":
         reasons.append(f"{output.name}: its credential does not hold: {credential.why}")
     elif credential.state != "holds" and not _in_ledger(output, logged):
-        reasons.append(f"{output.name}: neither a credential of a known key nor a ledger that counts has this receipt of it")
+        reasons.append(f"{output.name}: neither a credential of a known key nor the ledger has this receipt of it")
     return reasons
 
 
@@ -207,9 +216,9 @@ def _guarded(gate: Gate, output: Output) -> list[str]:
     return [reason for reason in reasons if reason]
 
 
-def _withdrawn(gate: Gate, output: Output) -> list[str]:
-    """Sources, makers and items of the data that were withdrawn since."""
-    manifest = None if output.receipt is None else gate.manifest(output.receipt.data)
+def _withdrawn(gate: Gate, data: str) -> list[str]:
+    """Sources, makers and items of the data with this digest that were withdrawn since."""
+    manifest = gate.manifest(data)
     if manifest is None:
         return []  # which `_consent` says
     register = optouts.withdrawn(gate.home.withdrawn)
@@ -234,7 +243,7 @@ def _blocked(gate: Gate, output: Output) -> list[str]:
     manifest = gate.manifest(output.receipt.data)
     if manifest is not None:
         said = [manifest.name, manifest.source, *manifest.creators.values()]
-        tagged = terms.tagged(consent.tags_of(manifest.model_dump(mode="json")) + said)
+        tagged = terms.tagged(consent.tags_of({"tags": manifest.tags}) + said)
         reasons.append(f"the model learnt from data that the policy blocks: {', '.join(tagged)}" if tagged else None)
     return [r for r in reasons if r]
 
@@ -251,8 +260,8 @@ def _consent(gate: Gate, output: Output) -> list[str]:
     of = {output.receipt.data, output.receipt.model, manifest.name}
     held = consent.tokens(gate.home.consent)
     revoked = consent.revocations(json_lines(gate.home.withdrawn))
-    known, plain = signed.known_to(Anchors.of(gate.home)), manifest.model_dump(mode="json")
-    return consent.lacking(plain, gate.use, of, held, known, revoked, gate.now)
+    known, tags = signed.known_to(Anchors.of(gate.home)), {"tags": manifest.tags}
+    return consent.lacking(tags, gate.use, of, held, known, revoked, gate.now)
 
 
 def _labels(policy: Policy, output: Output) -> list[str]:

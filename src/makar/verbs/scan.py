@@ -57,6 +57,8 @@ class Scanned:
     classes: dict[str, int]
     class_entropy: float | None  # bits; None where there are no classes
     symbol_entropy: dict[str, float]  # bits per character, pixel value, or entry of a column that holds words
+    pixels: dict[str, float]  # mean and variance of the values of all pixels; empty where there are none
+    missing: dict[str, float]  # share of the rows whose cell is missing, by column; none where no cell is
     leaks: list[Leak]
     personal: dict[str, int]  # findings by kind
     personal_items: list[Personal]
@@ -68,9 +70,14 @@ class Scanned:
             return None
         return self.class_entropy / math.log2(len(self.classes))
 
+    @property
+    def effective_classes(self) -> float | None:
+        """2 to the entropy: how many classes of equal frequency have the same entropy (Hill 1973, order 1)."""
+        return None if self.class_entropy is None else float(2.0**self.class_entropy)
+
     def to_json(self) -> dict[str, Any]:
         """As JSON data."""
-        return asdict(self) | {"balance": self.balance}
+        return asdict(self) | {"balance": self.balance, "effective_classes": self.effective_classes}
 
     def words(self) -> str:
         """For people."""
@@ -82,6 +89,8 @@ class Scanned:
             f"duplicates   {self.duplicates:,} ({self.duplicates / total:.1%}) repeat an earlier item",
             *self._class_lines(),
             *(f"entropy      {bits:.3f} bits per {what}" for what, bits in self.symbol_entropy.items()),
+            *(f"pixels       {what} {value:.3f}" for what, value in self.pixels.items()),
+            *(f"missing      {share:.1%} of '{column}'" for column, share in self.missing.items()),
         ]
         for leak in self.leaks:
             lines.append(
@@ -97,8 +106,9 @@ class Scanned:
         least = min(self.classes, key=lambda name: self.classes[name])
         balance = "" if self.balance is None else f", {self.balance:.1%} of that of equal classes"
         return [
-            f"classes      {len(self.classes)}: entropy {self.class_entropy:.3f} bits{balance}; most frequent {most} "
-            f"({self.classes[most]:,}), least {least} ({self.classes[least]:,})"
+            f"classes      {len(self.classes)}: entropy {self.class_entropy:.3f} bits{balance}, as "
+            f"{self.effective_classes:.2f} equal ones; most frequent {most} ({self.classes[most]:,}), "
+            f"least {least} ({self.classes[least]:,})"
         ]
 
     def _personal_lines(self) -> list[str]:
@@ -118,7 +128,7 @@ def scan(data: Dataset) -> Scanned:
     """Look through a dataset, both splits together. Nothing is changed."""
     splits = {"train": data.train, "held_out": data.held_out}
     things = [thing for split in splits.values() for thing in split.things]
-    classes = _classes(data, splits.values())
+    classes, symbols = _classes(data, splits.values()), _symbols(data, things)
     personal, where = _personal(data, splits)
     return Scanned(
         name=data.name,
@@ -130,7 +140,9 @@ def scan(data: Dataset) -> Scanned:
         duplicates=duplicates([item for side in splits for item in data.manifest.items[side]]),
         classes=classes,
         class_entropy=entropy(classes) if classes else None,
-        symbol_entropy={name: entropy(counts) for name, counts in _symbols(data, things).items()},
+        symbol_entropy={name: entropy(counts) for name, counts in symbols.items()},
+        pixels=_moments(symbols["pixel value"]) if data.modality == "pictures" else {},
+        missing=_missing(things) if data.modality == "rows" else {},
         leaks=[Leak(c.name, len(c.matches), c.looked_at, c.share, c.usual) for c in contamination(data)],
         personal=personal,
         personal_items=where,
@@ -141,6 +153,19 @@ def entropy(counts: Mapping[Any, int]) -> float:
     """Entropy in bits of the frequencies that are counted; 0 for none."""
     total = sum(counts.values())
     return sum(n / total * math.log2(total / n) for n in counts.values() if n)
+
+
+def _moments(counts: Mapping[Any, int]) -> dict[str, float]:
+    """Mean and variance of the numbers that are counted."""
+    values, times = np.array(list(counts)), np.array(list(counts.values()))
+    mean = float(np.average(values, weights=times))
+    return {"mean": mean, "variance": float(np.average((values - mean) ** 2, weights=times))}
+
+
+def _missing(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """Share of the rows without a value, by column, where that is not 0."""
+    counted = Counter(name for row in rows for name, value in row.items() if value is None)
+    return {name: counted[name] / len(rows) for name in rows[0] if counted[name]}
 
 
 def _size(thing: Any) -> int:

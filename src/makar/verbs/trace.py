@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from makar.core.errors import MakarError
+from makar.core.errors import MakarError, plain
 from makar.data import Manifest
 from makar.data.dataset import Member
 from makar.data.manifest import check as check_manifest
@@ -120,13 +120,13 @@ def from_bundle(place: Path, verifier: Verifier, other: str = "") -> list[Step]:
     return [model, how, *_data(record(place, "data.json"), not wrong)]
 
 
-def _data(plain: Mapping[str, Any], sound: bool) -> list[Step]:
+def _data(record_: Mapping[str, Any], sound: bool) -> list[Step]:
     """The dataset and its sources. What it says is checked by its own digest, and believed with the bundle's."""
     try:
-        manifest = Manifest.model_validate(plain)
+        manifest = Manifest.model_validate(record_)
         check_manifest(manifest)
     except (MakarError, ValueError) as error:
-        return [Step("dataset", str(plain.get("digest", "")), False, str(error).splitlines()[0])]
+        return [Step("dataset", str(record_.get("digest", "")), False, str(error).splitlines()[0])]
     count = sum(manifest.counts.values())
     why = f"its digest is that of its content: {count:,} items, each with its sha256"
     said = "the manifest, whose digest is right, states its source and licence"
@@ -150,5 +150,5 @@ def words(steps: list[Step]) -> str:
         head = f"{'  ' * i}{'└ ' if i else ''}{marks[step.digest_ok]} {step.kind} {step.id[:12]}"
         more = [f"licence {step.licence}"] if step.licence else []
         more += [step.source] if step.source else []
-        lines.append(f"{head}  {'; '.join([*more, step.why])}")
+        lines.append(plain(f"{head}  {'; '.join([*more, step.why])}"))
     return "\n".join(lines)

@@ -55,6 +55,9 @@ def verify_bundle(path: Path, verifier: Verifier) -> list[Finding]:
             found += _agreement(path, trained.manifest)
         except MakarError as error:
             found.append(Finding("identity", "fails", str(error)))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            why = f"its records are not as a bundle's are ({type(error).__name__})"
+            found.append(Finding("records", "fails", why))
     return [*found, _signature(path, verifier), *_entered(path, verifier)]
 
 

@@ -128,7 +128,8 @@ def items_of(what: dict[str, str], manifest: Manifest) -> int:
     if kind == "item":
         return int(name.casefold() in every)
     if kind == "creator":
-        return sum(name.casefold() in creators.makers(made) for item, made in manifest.creators.items() if item in every)
+        made = [by for item, by in manifest.creators.items() if item in every]
+        return sum(name.casefold() in creators.makers(by) for by in made)
     named = [manifest.name, manifest.source, *(m.name for m in manifest.members), *(m.source for m in manifest.members)]
     if name.casefold() not in {n.casefold() for n in named}:
         return 0

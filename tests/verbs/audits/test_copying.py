@@ -76,6 +76,7 @@ def test_of_text_passages_are_kept_too(home: Path, tmp_path: Path) -> None:
     indices.keep(data, trained.codec, Home(home))
     quotes = verbatim.load(Home(home), data.manifest.digest)
     assert quotes is not None
-    passage = quotes.guard(f"It says: {data.train.things[3][40:140]}", 100)
+    quoted = data.train.things[3][40:140]
+    passage = quotes.guard(f"It says: {quoted}", len(" ".join(quoted.split())))
     assert passage is not None
     assert passage.item == data.manifest.items["train"][3]

@@ -15,7 +15,7 @@ import makar
 from makar.core.errors import MakarError
 from makar.provenance import keys, safety, signed
 from makar.provenance.home import Home
-from makar.verbs import bundle, verify
+from makar.verbs import bundle, verify_bundle
 from makar.verbs.audits import _attacks_chain, _attacks_files, _attacks_filters, redteam
 from makar.verbs.audits._attack import Attack, Outcome, Scene, Try, answered, carried_out
 from makar.verbs.train import fit
@@ -97,8 +97,8 @@ def test_a_planted_hole_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path = bundle.save(fit("gaussian", makar.data("digits"), "1 steps"), tmp_path / "bundle")
     attacks = [attack("mended digests"), attack("links")]
     before = redteam.run(path, Home(tmp_path / "home"), attacks=attacks)
-    sound = verify._signature
-    monkeypatch.setattr(verify, "_signature", lambda p, v: replace(sound(p, v), state="holds"))
+    sound = verify_bundle._signature
+    monkeypatch.setattr(verify_bundle, "_signature", lambda p, v: replace(sound(p, v), state="holds"))
     after = redteam.run(path, Home(tmp_path / "home"), attacks=attacks)
     assert [(c.name, c.before, c.after) for c in redteam.diff(before, after)] == [
         ("mended digests", "withstood", "broken")
