@@ -206,7 +206,6 @@ def test_one_flipped_bit_anywhere_is_found(space: Workspace) -> None:
     assert credentials.read(bytes(data), "image/png", None, space.verifier.anchors).state != "holds"
 
 
-@succeeds("`edit` copies the receipt of a file whose signer is unknown into a credential of our own")
 def test_an_edit_does_not_vouch_for_the_receipt_of_a_stranger(space: Workspace, tmp_path: Path) -> None:
     source, out = attacker(space, tmp_path / "attacker").out / "000.png", tmp_path / "edited.png"
     with contextlib.suppress(MakarError):  # to refuse would be right too
@@ -227,28 +226,24 @@ def test_what_kind_of_folder_it_is_cannot_be_faked_by_other_files(space: Workspa
     assert refused(lambda: verify(space.out, space.verifier))
 
 
-@succeeds("a file named like a ledger's makes `verify` take a folder for a ledger, and an empty ledger holds")
 def test_an_empty_file_named_like_a_segment_hides_nothing(space: Workspace) -> None:
     forged_output(space)
     (space.out / "0.jsonl").touch()
     assert refused(lambda: verify(space.out, space.verifier))
 
 
-@succeeds("an emptied ledger is 'absent', which is held against nothing")
 def test_a_ledger_of_which_all_is_gone_does_not_hold(space: Workspace) -> None:
     for path in space.home.ledger.glob("*.jsonl"):
         path.unlink()
     assert refused(lambda: verify_ledger(space.home.ledger, space.verifier))
 
 
-@succeeds("what outputs.json does not list is not looked at, and held against nothing")
 def test_a_forged_picture_that_is_taken_from_the_list_is_found(space: Workspace) -> None:
     Image.new("L", (8, 8), 9).save(space.out / "001.png")
     outputs(space, lambda listing: [entry for entry in listing if entry["file"] != "001.png"])
     assert refused(lambda: verify(space.out, space.verifier))
 
 
-@succeeds("only the entry's receipt is compared with the credential; the rest of the entry with nothing")
 @pytest.mark.parametrize("field", ["id", "kind", "recipe", "parents"])
 def test_every_field_of_an_entry_altered_is_found(space: Workspace, field: str) -> None:
     outputs(space, lambda listing: listing[0].update({field: "0" * 64}))
@@ -262,7 +257,6 @@ def twice(listing: list[Any]) -> list[Any]:
     return [lie, *listing]
 
 
-@succeeds("of two entries for one file the last one is checked, and other readers take the first")
 def test_two_entries_for_one_file_are_found(space: Workspace) -> None:
     outputs(space, twice)
     assert refused(lambda: verify(space.out, space.verifier))
@@ -273,7 +267,7 @@ def test_two_entries_for_one_file_are_found(space: Workspace) -> None:
     [
         "../space/out/000.png",
         "ABSOLUTE",
-        pytest.param("LINK", marks=succeeds("verify follows links in a folder of outputs")),
+        pytest.param("LINK"),
         LONG,
         *("", ".", "..", "a/b", "\0", "\ud800", "\n\x1b[2J", "/dev/zero", 5, None, [1], {}),
     ],
@@ -300,7 +294,6 @@ def test_outputs_json_of_any_form_is_refused(space: Workspace, text: str) -> Non
         let_go(space)
 
 
-@succeeds("outputs.json is parsed again for every output: 10,000 outputs take hours")
 def test_outputs_json_is_read_once(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Path] = []
     before = verifying.listing
@@ -354,7 +347,6 @@ def test_two_samplings_into_one_folder_at_once_are_not_taken_for_one(
     assert refused(lambda: verify(space.out, space.verifier))
 
 
-@succeeds("IndexError: where all outputs were withheld there is no first one")
 def test_to_issue_nothing_is_no_crash(space: Workspace) -> None:
     origin = Origin.of(bundle.load(space.bundle), space.bundle, None, Mark(name=None))
     with contextlib.suppress(MakarError):
@@ -376,7 +368,6 @@ def test_a_receipt_that_names_another_bundle_model_or_data_is_found(unsigned: Wo
         assert refused(lambda: verify(unsigned.out / "000.png", stranger)), field
 
 
-@succeeds("of the receipt only model, data and bundle are compared with the bundle, and nothing matches everything")
 @pytest.mark.parametrize(
     "lie",
     [
@@ -402,8 +393,8 @@ def deep(depth: int) -> Any:
 HOSTILE_RECIPES = {
     "NaN": float("nan"),
     "large number": 10**4000,
-    "depth": pytest.param(deep(400), marks=succeeds("ValueError: too deep for pydantic")),
-    "surrogate": pytest.param("\ud800", marks=succeeds("UnicodeEncodeError: no UTF-8")),
+    "depth": pytest.param(deep(400)),
+    "surrogate": pytest.param("\ud800"),
 }
 
 
@@ -415,7 +406,6 @@ def test_a_hostile_receipt_is_no_crash(unsigned: Workspace, value: Any) -> None:
         trace(unsigned.out / "000.png", unsigned.verifier)
 
 
-@succeeds("an unsigned receipt beside the file is 'holds' though nothing was compared with it")
 def test_trace_does_not_say_that_a_forged_receipt_is_right(space: Workspace) -> None:
     forged_output(space)
     steps = {step.kind: step for step in trace(space.out / "000.png", space.verifier)}
@@ -445,7 +435,6 @@ def test_a_bundle_that_was_made_lax_does_not_hold(space: Workspace, path: str) -
     assert steps["model"].digest_ok is False
 
 
-@succeeds("a manifest is right where it fits itself, whoever altered it: digest_ok says nothing of the bundle's state")
 @pytest.mark.parametrize("path", ["out/000.png", "runs/g"])
 def test_trace_does_not_say_that_a_forged_licence_is_right(space: Workspace, path: str) -> None:
     forged_bundle(space.bundle)
@@ -453,16 +442,11 @@ def test_trace_does_not_say_that_a_forged_licence_is_right(space: Workspace, pat
     assert not [step for step in steps if step.licence == "CC0-1.0" and step.digest_ok]
 
 
-@succeeds("the ledger has the digest of every bundle that was saved, and verify does not ask it")
 def test_an_unsigned_bundle_is_compared_with_the_ledger(unsigned: Workspace) -> None:
     forged_bundle(unsigned.bundle)
     assert refused(lambda: verify(unsigned.bundle, unsigned.verifier))
 
 
-SEALED = succeeds("where there is a seal.json, which anybody can write, neither signature nor weights are checked")
-
-
-@SEALED
 @pytest.mark.parametrize("path", ["sealed", "out/000.png"])
 def test_a_forged_bundle_that_an_attacker_sealed_is_not_believed(space: Workspace, path: str) -> None:
     forged_bundle(space.bundle)
@@ -472,7 +456,6 @@ def test_a_forged_bundle_that_an_attacker_sealed_is_not_believed(space: Workspac
     assert refused(lambda: verify(place, space.verifier))
 
 
-@SEALED
 @pytest.mark.parametrize("name", ["model.safetensors", "extra.py", "README.md"])
 def test_a_seal_beside_the_weights_hides_nothing(space: Workspace, name: str) -> None:
     place = sealed.seal(space.bundle, space.root / "sealed", b"of the attacker")
@@ -507,7 +490,6 @@ LIES: dict[str, Callable[[str], str]] = {
 }
 
 
-@succeeds("what is computed from the records is not computed again when a bundle is verified")
 @pytest.mark.parametrize("name", LIES)
 def test_documents_that_disagree_with_the_records_are_found(unsigned: Workspace, name: str) -> None:
     place = unsigned.bundle / name
@@ -532,12 +514,11 @@ WRONG_TYPES: dict[str, list[dict[str, Any]]] = {
     ],
     "run.json": [{"extra": 1}, {"plan": [["a", "b"]]}, {"recipe": []}],
 }  # fmt: skip
-NO_RUN = succeeds("AttributeError in trace.from_bundle: a run that is no object has no get()")
 WRONG = [
     *((name, content) for name, changes in WRONG_TYPES.items() for content in (*FORMS[2:], *changes)),
     *(("config.json", content) for content in FORMS[:2]),
-    *(pytest.param("run.json", content, marks=NO_RUN) for content in FORMS[:2]),
-    pytest.param("config.json", {"format": [1]}, marks=succeeds("TypeError in bundle._checked: a list is no key")),
+    *(pytest.param("run.json", content) for content in FORMS[:2]),
+    pytest.param("config.json", {"format": [1]}),
 ]
 
 
@@ -564,7 +545,6 @@ def test_a_record_with_wrong_types_and_mended_digests_is_found(unsigned: Workspa
     assert not all(step.digest_ok for step in trace(unsigned.bundle, unsigned.verifier))
 
 
-@succeeds("Path.rglob and os.walk recurse: a thousand folders in each other are a RecursionError")
 def test_folders_within_folders_are_no_crash(unsigned: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(unsigned.bundle)
     for _ in range(1100):
@@ -583,7 +563,6 @@ def test_folders_within_folders_are_no_crash(unsigned: Workspace, monkeypatch: p
             os.rmdir("a")
 
 
-@succeeds("bundle.load calls files.recover, which removes what another process is writing at that moment")
 def test_to_verify_changes_nothing(space: Workspace) -> None:
     beside = space.bundle.with_name(f".{space.bundle.name}.new") / "config.json"
     files.write_bytes(beside, b"being written")
@@ -625,9 +604,6 @@ def waits(path: Path, look: Callable[[], object]) -> bool:
     return pipe.opened
 
 
-WAITS = succeeds("a file is opened without asking whether it is a plain one")
-
-
 def test_a_pipe_in_place_of_a_file_is_not_waited_at(space: Workspace) -> None:
     for name in ("config.json", "rights.json", "digests.json", "model.sig"):
         assert not waits(space.bundle / name, lambda: verify(space.bundle, space.verifier)), name
@@ -650,7 +626,6 @@ PIPES: dict[str, tuple[str, Callable[[Workspace], object]]] = {
 }
 
 
-@WAITS
 @pytest.mark.parametrize("what", PIPES)
 def test_a_pipe_in_place_of_these_is_not_waited_at(space: Workspace, what: str) -> None:
     name, look = PIPES[what]
@@ -710,7 +685,6 @@ SPARSE: dict[str, tuple[str, Callable[[Workspace], object]]] = {
 }
 
 
-@succeeds("MemoryError: files are read whole, whatever their size")
 @pytest.mark.parametrize("what", SPARSE)
 def test_these_without_end_are_not_read_whole(space: Workspace, what: str) -> None:
     name, look = SPARSE[what]
@@ -719,13 +693,11 @@ def test_these_without_end_are_not_read_whole(space: Workspace, what: str) -> No
         look(space)
 
 
-@succeeds("MemoryError: /dev/zero has no size and no end")
 def test_a_device_is_not_read(space: Workspace) -> None:
     with at_most(2**28):
         assert refused(lambda: verify(Path("/dev/zero"), space.verifier))
 
 
-@succeeds("the model that config.json describes is built before the weights' header is compared with it")
 def test_a_model_larger_than_its_weights_is_not_built(unsigned: Workspace) -> None:
     rewritten(unsigned, "config.json", {"space": {"space": "Levels", "shape": [1, 200, 200], "levels": 17}})
     assert small(lambda: verify(unsigned.bundle, unsigned.verifier))
@@ -741,7 +713,7 @@ def bomb(path: Path, side: int) -> None:
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + part(b"IDAT", zlib.compress(bytes(1000))) + part(b"IEND", b""))
 
 
-@pytest.mark.parametrize("side", [0, 50_000, 2**31 - 1, pytest.param(13_300, marks=succeeds("Pillow only warns"))])
+@pytest.mark.parametrize("side", [0, 50_000, 2**31 - 1, pytest.param(13_300)])
 def test_a_picture_too_large_to_be_opened_is_refused(space: Workspace, side: int) -> None:
     bomb(space.root / "bomb.png", side)
     with at_most(2**31), pytest.raises(MakarError):
@@ -774,7 +746,6 @@ def test_pictures_with_noise_are_refused_or_read(tmp_path: Path, suffix: str) ->
             picture(place)
 
 
-@succeeds("RuntimeError of `wave` at a chunk longer than the one that it is in")
 def test_sounds_with_noise_are_refused_or_read(tmp_path: Path) -> None:
     whole, place = tmp_path / "whole.wav", tmp_path / "noisy.wav"
     with wave.open(str(whole), "wb") as file:
@@ -787,7 +758,6 @@ def test_sounds_with_noise_are_refused_or_read(tmp_path: Path) -> None:
             sound(place)
 
 
-@succeeds("PIL.UnidentifiedImageError is not caught")
 def test_an_edit_of_no_picture_is_refused() -> None:
     with pytest.raises(MakarError):
         crop(b"no picture", "image/png", 0, 0, 1, 1)
@@ -820,11 +790,11 @@ def test_an_entry_by_somebody_without_the_key_is_found_at_once(space: Workspace)
     assert refused(lambda: verify_ledger(space.home.ledger, space.verifier))
 
 
-@succeeds("the next writer's head covers, and signs, whole lines that no head covers")
 def test_an_entry_by_somebody_without_the_key_is_never_signed_unseen(space: Workspace) -> None:
     injected(space, "model", {})
     space.chain.record("note", {})
-    assert refused(lambda: verify_ledger(space.home.ledger, space.verifier))
+    said = verify_ledger(space.home.ledger, space.verifier)
+    assert any(f.state == "unknown" and "not signed when written" in f.why for f in said), "named for ever"
 
 
 def test_a_place_that_points_elsewhere_is_not_taken(space: Workspace) -> None:
@@ -839,7 +809,6 @@ def test_a_place_that_points_elsewhere_is_not_taken(space: Workspace) -> None:
     assert not [step for step in steps if step.licence]
 
 
-@succeeds("KeyError, TypeError, OSError: what the ledger says is taken to be of the right form")
 @pytest.mark.parametrize("body", [{}, {"id": "x", "place": LONG, "data": []}], ids=["empty", "wrong types"])
 def test_a_hostile_entry_is_no_crash(space: Workspace, body: dict[str, Any]) -> None:
     injected(space, "model", body)
@@ -878,7 +847,6 @@ def test_no_release_of_a_forged_output(space: Workspace) -> None:
         let_go(space)
 
 
-@succeeds("without a ledger nothing is asked of a file that lost its credential")
 def test_no_release_of_a_forged_output_where_the_ledger_was_removed(space: Workspace) -> None:
     forged_output(space)
     shutil.rmtree(space.home.ledger)
@@ -886,7 +854,6 @@ def test_no_release_of_a_forged_output_where_the_ledger_was_removed(space: Works
         let_go(space)
 
 
-@succeeds("entries of the ledger are believed that nobody signed")
 def test_no_release_of_a_forged_output_that_was_put_into_the_ledger(space: Workspace) -> None:
     forged_output(space)
     (listed,) = json.loads((space.out / "outputs.json").read_text())
@@ -896,7 +863,6 @@ def test_no_release_of_a_forged_output_that_was_put_into_the_ledger(space: Works
         let_go(space)
 
 
-@succeeds("outputs.json is released, and signed, as it is; only the last entry of a file, and its receipt, is checked")
 @pytest.mark.parametrize(
     "change", [twice, lambda listing: listing[0].update(parents=["0" * 64])], ids=["twice", "parents"]
 )
@@ -906,7 +872,6 @@ def test_no_release_of_a_forged_list(space: Workspace, change: Callable[[list[An
         let_go(space)
 
 
-@succeeds("a release asks nothing of what the policy says of copies, quotes and personal data")
 def test_no_release_of_copies_that_the_policy_refuses(space: Workspace) -> None:
     trained = bundle.load(space.bundle)
     near = Nearness(item="0" * 64, distance=0.0, threshold=1.0, measure="any")
@@ -918,7 +883,6 @@ def test_no_release_of_copies_that_the_policy_refuses(space: Workspace) -> None:
         let_go(space)
 
 
-@succeeds("the manifest that consent is looked up in is believed by the digest that it says it has")
 def test_no_release_without_consent_by_an_altered_manifest(space: Workspace) -> None:
     place = next((space.home.root / "data").glob("*.json"))
     tags = {json.loads(place.read_text())["items"]["train"][0]: ["likeness:Jane Doe"]}
@@ -931,7 +895,6 @@ def test_no_release_without_consent_by_an_altered_manifest(space: Workspace) -> 
         let_go(space, space.bundle)
 
 
-@succeeds("withdrawals are asked for when data is loaded, and not when what was made from it is released")
 def test_no_release_of_what_was_learnt_from_withdrawn_data(space: Workspace) -> None:
     withdraw.withdraw("source:digits", space.chain)
     with pytest.raises(Refused):
@@ -949,7 +912,6 @@ def test_an_approval_is_for_one_file_and_by_one_key(space: Workspace, tmp_path: 
     assert approvals.approved(policy, [first, second], held, known) == {first}
 
 
-@succeeds("a withdrawn source is looked for in any case, and left out in that case alone")
 def test_a_withdrawal_that_was_confirmed_is_heeded(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAKAR_HOME", str(space.home.root))
     assert withdraw.withdraw("source:DIGITS", space.chain).datasets
@@ -964,7 +926,6 @@ def test_a_consent_can_be_taken_back_and_data_be_loaded(space: Workspace, monkey
     makar.data("digits")
 
 
-@succeeds("lines are parsed without asking whether they are JSON objects")
 @pytest.mark.parametrize("line", ["{", "5", "[1]", "[" * 10**5, "\xff"], ids=lambda line: line[:3])
 def test_a_broken_register_of_withdrawals_is_no_crash(space: Workspace, line: str) -> None:
     space.home.withdrawn.write_bytes(line.encode("latin-1") + b"\n")

@@ -227,10 +227,10 @@ def _model(settings: dict[str, Any], tensors: bytes, path: Path) -> Model:
     given = state.load_tensors(tensors, f"{path}/model.safetensors")
     space, condition = spaces.from_json(settings["space"]), spaces.from_json(settings["condition"])
     _refuse_bomb(path, lambda: kind(space, condition, built), sum(t.numel() for t in given.values()))
-    model: Model = kind(space, condition, built)
     try:
+        model: Model = kind(space, condition, built)
         model.restore(given)
-    except (RuntimeError, AttributeError) as error:
+    except (RuntimeError, MemoryError, AttributeError) as error:
         raise MakarError(
             f"{path}/model.safetensors does not fit its config.json ({str(error).splitlines()[0]})"
         ) from None

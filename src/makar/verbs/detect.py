@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -129,7 +130,7 @@ def known(chain: Chain, models: tuple[Path, ...]) -> dict[str, Path | None]:
             name, where = entry.body.get("id"), entry.body.get("place")
             if isinstance(name, str) and isinstance(where, str):
                 place = chain.home.root.parent / where
-                found[name] = place if (place / "digests.json").is_file() else None
+                found[name] = place if os.path.isfile(place / "digests.json") else None
     for place in models:
         found[bundle.load(place).id] = place
     return found
@@ -163,12 +164,16 @@ def picture(path: Path) -> np.ndarray:
     """A picture file as uint8 (H, W, C)."""
     from PIL import Image, UnidentifiedImageError
 
+    bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
     try:
-        with Image.open(path) as image:
+        with (
+            warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
+            Image.open(path) as image,
+        ):
             if image.width * image.height > MOST_PIXELS:
                 raise MakarError(f"{path} has {image.width} x {image.height} pixels; at most {MOST_PIXELS} are read")
             pixels = np.asarray(image if image.mode in ("L", "RGB") else image.convert("RGB"))
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError, SyntaxError) as error:
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, *bombs) as error:
         raise MakarError(f"{path} cannot be read as a picture ({type(error).__name__})") from None
     return pixels if pixels.ndim == 3 else pixels[..., None]
 

@@ -6,6 +6,7 @@ The file as it was becomes the ingredient `parentOf` of the file as it is, so it
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -116,13 +117,14 @@ def _opened(data: bytes, media_type: str) -> Image.Image:
         raise MakarError(
             f"a file of type {media_type} is not cropped or resized here; give the edited file with --with"
         )
+    bomb = Image.DecompressionBombWarning
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        with warnings.catch_warnings(action="error", category=bomb), Image.open(io.BytesIO(data)) as image:
             if image.width * image.height > MOST_PIXELS:
                 raise MakarError(f"a picture of {image.width} x {image.height} is too large to be edited here")
             image.load()
             return image
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, bomb) as error:
         raise MakarError(f"the file cannot be read as a picture ({type(error).__name__})") from None
 
 
