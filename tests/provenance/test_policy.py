@@ -18,7 +18,7 @@ from makar.provenance.policy import Policy
 
 OTHER: dict[str, Any] = {
     "name": "house", "version": "2", "chain": False, "watermark": "off", "labels": ["eu"], "prompt": "text",
-    "copies": "refuse", "verbatim": 40, "pii": "record", "blocked": ["van gogh"], "approvers": ["ab"],
+    "copies": "refuse", "verbatim": 40, "pii": "refuse", "blocked": ["van gogh"], "approvers": ["ab"],
     "uses": ["private"], "profiles": ["eu"],
 }  # fmt: skip
 """Every setting, at another value than its default."""

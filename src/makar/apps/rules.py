@@ -23,7 +23,7 @@ _COMMENTS = {
     "prompt": 'what a record keeps of a prompt: its "digest", or its "text"',
     "copies": 'outputs nearer to a training item than others are: "record", "refuse" or "off"',
     "verbatim": "characters of training text in a row that refuse a text; 0 for no such limit",
-    "pii": 'personal data found in generated text: "off", "record" or "refuse"',
+    "pii": 'personal data found in generated text: "off" or "refuse"',
     "blocked": "styles, creators, names or tags that are neither trained on, asked for nor released",
     "approvers": "fingerprints (makar keys show), one of which must approve before anything is released",
     "uses": 'what outputs may be released for: "private", "research", "commercial"',

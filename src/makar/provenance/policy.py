@@ -34,7 +34,7 @@ class Policy(BaseModel):
     prompt: Literal["digest", "text"] = "digest"  # what of a prompt a receipt keeps
     copies: Literal["record", "refuse", "off"] = "record"  # outputs nearer to a training item than others are
     verbatim: int = Field(default=0, ge=0)  # characters of training text in a row that refuse a text; 0: none
-    pii: Literal["off", "record", "refuse"] = "off"  # personal data found in generated text
+    pii: Literal["off", "refuse"] = "off"  # personal data found in generated text
     blocked: list[str] = []  # styles, creators or tags that are neither trained on nor asked for
     approvers: list[str] = []  # fingerprints of keys, one of which must approve before anything is released
     uses: list[Use] = ["private", "research", "commercial"]  # what outputs may be released for
