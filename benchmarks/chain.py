@@ -62,21 +62,16 @@ def save(spec: str, on: bool) -> dict[str, float]:
 
 
 def draw(on: bool) -> dict[str, float]:
-    """Draw and write outputs."""
-    from makar.verbs import bundle, sample
+    """Draw and write outputs, as `makar sample` does."""
+    from makar.verbs import bundle
     from makar.verbs.chain import Chain
-    from makar.verbs.guard import guard
-    from makar.verbs.issue import Origin, issue
+    from makar.verbs.hand_over import hand_over
 
-    chain = Chain.here(on)
     place = Path("runs/model")
     trained = bundle.load(place)
     before = cpu()
-    mark, said = chain.watermark(trained, None)
-    artifacts = sample.sample(trained, COUNT, mark=mark)
-    kept = guard(chain, trained, artifacts)
-    issue(chain, Origin.of(trained, place, mark, said), kept.artifacts, Path("out"), kept.nearest)
-    return {"ms": 1000 * (cpu() - before) / COUNT, "watermark": float(said.name is not None)}
+    done = hand_over(Chain.here(on), trained, Path("out"), COUNT, bundle=place)
+    return {"ms": 1000 * (cpu() - before) / COUNT, "watermark": float(done.said.name is not None)}
 
 
 def apart(words: list[str], folder: Path) -> dict[str, float]:
