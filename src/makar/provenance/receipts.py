@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from makar.core.digest import digest
 from makar.core.errors import MakarError
 
 LABEL = "org.makar.receipt"
@@ -68,6 +69,11 @@ class Receipt(BaseModel):
     def plain(self) -> dict[str, Any]:
         """As JSON data."""
         return self.model_dump(mode="json")
+
+    def listed(self) -> dict[str, Any]:
+        """What the entry of outputs.json says of the file besides: the id of its artifact or of all of them, ..."""
+        made = self.outputs[0] if len(self.outputs) == 1 else digest(self.outputs)
+        return {"id": made, "kind": self.kind, "recipe": self.recipe, "parents": [self.model]}
 
     def canonical(self) -> str:
         """As JSON text with sorted keys and no spaces."""

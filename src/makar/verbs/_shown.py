@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from makar.provenance.keys import Anchors
 from makar.provenance.media import media_type
 from makar.provenance.profile import Evidence, Place
 from makar.provenance.receipts import Receipt
+from makar.verbs.bundle import sha256 as sha256
 
 _LARGEST = 1 << 30  # bytes of a file that are read
 
@@ -109,10 +109,6 @@ def place(path: Path, root: Path) -> Place:
 
 def lacks(key: str, why: str) -> Evidence:
     return Evidence(key, False, why)
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def safety_file(home: Home, model: str) -> Path:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from makar.core.digest import digest, short
+from makar.core.digest import short
 from makar.core.errors import MakarError
 from makar.data.rights import Verdict
 from makar.provenance import approvals, authorship, incident, labels, profile, safety, signed
@@ -135,8 +135,7 @@ def _output(folder: Path, name: str, entry: Mapping[str, Any]) -> Output:
 
 def _other(entry: Mapping[str, Any], receipt: Receipt) -> str | None:
     """What an entry of outputs.json says that is not what the receipt says, or nothing that an entry says."""
-    made = receipt.outputs[0] if len(receipt.outputs) == 1 else digest(receipt.outputs)
-    said = {"id": made, "kind": receipt.kind, "recipe": receipt.recipe, "parents": [receipt.model]}
+    said = receipt.listed()
     wrong = [key for key, value in said.items() if entry.get(key) != value]
     return next(iter(wrong + sorted(set(entry) - {*said, "file", "sha256", "receipt"})), None)
 

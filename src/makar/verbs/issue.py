@@ -18,7 +18,6 @@ import numpy as np
 from makar.core import files
 from makar.core.artifact import Artifact
 from makar.core.clock import now
-from makar.core.digest import digest
 from makar.core.errors import MakarError
 from makar.core.watermark import Watermark
 from makar.data import rights
@@ -189,16 +188,7 @@ def sign(chain: Chain, origin: Origin, file: File, receipt: Receipt) -> dict[str
 
 def entry(file: File, written: str, receipt: Receipt) -> dict[str, Any]:
     """A file in outputs.json."""
-    one = len(file.artifacts) == 1
-    return {
-        "file": file.name,
-        "sha256": written,
-        "id": file.artifacts[0].id if one else digest([a.id for a in file.artifacts]),
-        "kind": receipt.kind,
-        "recipe": receipt.recipe,
-        "parents": [receipt.model],
-        "receipt": receipt.plain(),
-    }
+    return {"file": file.name, "sha256": written} | receipt.listed() | {"receipt": receipt.plain()}
 
 
 def recorded(listed: dict[str, Any], receipt: Receipt) -> dict[str, Any]:

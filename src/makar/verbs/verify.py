@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from makar.core import files
-from makar.core.digest import digest
 from makar.core.errors import MakarError
 from makar.provenance import credentials
 from makar.provenance.entries import HEADS, segments
@@ -117,9 +116,7 @@ def _listed(path: Path, data: bytes, listed: Mapping[str, Any], receipt: Receipt
     if bundle.sha256(data) != listed.get("sha256"):
         return Finding(what, "fails", f"its sha256 is not that of {_LISTING}: the file was changed or replaced")
     if receipt is not None:
-        made = receipt.outputs[0] if len(receipt.outputs) == 1 else digest(receipt.outputs)
-        said = {"id": made, "kind": receipt.kind, "recipe": receipt.recipe, "parents": [receipt.model]}
-        other = [key for key, value in said.items() if listed.get(key) != value]
+        other = [key for key, value in receipt.listed().items() if listed.get(key) != value]
         if other:
             return Finding(what, "fails", f"{_LISTING} says another {other[0]} of it than its receipt")
     return Finding(what, "holds", f"its sha256 is that of {_LISTING}")
