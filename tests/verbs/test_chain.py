@@ -437,3 +437,10 @@ def test_where_all_is_withheld_that_is_said(space: Workspace, tmp_path: Path) ->
     with pytest.raises(MakarError, match=r"all 3 outputs were withheld.*near copy"):
         hand_over(chain, trained, tmp_path / "copies", 3)
     assert not (tmp_path / "copies").exists()
+
+
+@pytest.mark.parametrize("start", [makar.fit, makar.training])
+def test_what_the_policy_blocks_is_not_trained_on_from_python_either(home: Path, start: Callable[..., Any]) -> None:
+    (home / "policy.toml").write_text('blocked = ["digits"]')
+    with pytest.raises(MakarError, match="the policy blocks digits"):
+        start("gaussian", makar.data("digits"), budget="1 steps")

@@ -24,6 +24,7 @@ from makar.verbs import score as scoring
 from makar.verbs.budget import Budget
 from makar.verbs.chain import Chain
 from makar.verbs.hand_over import hand_over
+from makar.verbs.permit import permit
 from makar.verbs.trained import Record, Trained
 
 
@@ -87,6 +88,7 @@ def data(spec: str, **options: Any) -> Dataset:
 
 def fit(family: str, data: Dataset, budget: str | Budget = "20s", seed: int = 0, **options: Any) -> Fitted:
     """Train one model within a budget; see `makar.verbs.train.fit` for the options."""
+    permit(Chain.here(), "train", data.manifest)
     return Fitted(train.fit(family, data, budget, seed, **options))
 
 
@@ -118,4 +120,5 @@ class Training:
 
 def training(family: str, data: Dataset, budget: str | Budget = "20s", seed: int = 0, **options: Any) -> Training:
     """The loop for those who want it."""
+    permit(Chain.here(), "train", data.manifest)
     return Training(family, data, budget, seed, **options)
