@@ -20,7 +20,7 @@ from _bench import RESULTS, Cell, Results, code, make, table
 
 from makar.data import load
 from makar.verbs.sample import draw
-from makar.verbs.score import anchors, balanced_labels, held_out_log_prob, score_tensor, yardstick
+from makar.verbs.score import anchors, balanced_labels, held_out, score_things, yardstick
 from makar.verbs.train import fit
 from makar.verbs.words import short
 
@@ -42,16 +42,16 @@ def measure(family: str, seed: int, budget: str, n: int) -> Cell:
     if family == FLOOR:
         return {"scores": {s.name: s.to_json() for s in anchors(data, n)["floor"]}}
     trained = fit(family, data, budget, seed)
-    stick = yardstick(data, trained.codec)
-    train, held = stick.reference.train, stick.reference.held_out
+    stick = yardstick(data)
+    train = stick.reference.train
     labels = balanced_labels(train.labels, n, trained.model.classes)
     began = time.process_time()
     x = draw(trained, n, seed + 1, labels)
     sampling = time.process_time() - began
     began = time.process_time()
-    likelihood = held_out_log_prob(trained.model, held.x, held.labels, seed)
+    likelihood = held_out(trained, data, seed)
     scoring = time.process_time() - began
-    scores = score_tensor(stick, x, labels, likelihood, {"family": family})
+    scores = score_things(stick, trained.things(x, labels), labels, likelihood, {"family": family})
     return {
         "steps": trained.record.steps,
         "train_cpu_seconds": round(trained.record.cpu_seconds, 2),

@@ -32,7 +32,7 @@ from makar.core.digest import digest, short
 from makar.data import load
 from makar.metrics._intervals import wilson
 from makar.verbs.sample import default_sampler, draw_rows
-from makar.verbs.score import balanced_labels, score_tensor, yardstick
+from makar.verbs.score import balanced_labels, score_things, yardstick
 from makar.verbs.train import fit
 from makar.watermarks.dct import DCT
 from makar.watermarks.dct import Config as DCTConfig
@@ -227,7 +227,7 @@ def initial(family: str, n: int) -> Cell:
     """The initial noise on digits: rates, false positives, and what it costs in quality and variety."""
     data = load("digits")
     trained = fit(family, data, "28s", 0)
-    stick = yardstick(data, trained.codec)
+    stick = yardstick(data)
     sampler = default_sampler(trained)
     classes = trained.model.classes
     labels = balanced_labels(stick.reference.train.labels, n, classes)
@@ -238,7 +238,7 @@ def initial(family: str, n: int) -> Cell:
 
     def scores(x: torch.Tensor) -> dict[str, Any]:
         wanted = ("fd", "recall", "precision", "coverage", "nn ratio")
-        named = {s.name.split("[")[0]: s for s in score_tensor(stick, x, labels)}
+        named = {s.name.split("[")[0]: s for s in score_things(stick, trained.codec.decode(x), labels)}
         values = {k: [round(v, 4) for v in (s.value, s.low, s.high)] for k, s in named.items() if k in wanted}
         gaps = torch.pdist(x.flatten(1).double()[:500])
         return values | {"mean distance": round(float(gaps.mean()), 3), "distinct": len(torch.unique(x, dim=0))}

@@ -7,7 +7,7 @@ import time
 
 import makar
 from makar.core import registry
-from makar.core.score import Generated, Sample
+from makar.core.score import Generated
 from makar.verbs.sample import draw, make_sampler
 from makar.verbs.score import yardstick
 
@@ -19,7 +19,7 @@ SOLVERS = {"euler": (4, 16, 48), "heun": (2, 8, 24), "midpoint": (2, 8, 24)}
 def main() -> None:
     ring = makar.data("toy:ring8", n=2000)
     model = makar.fit("flow_matching", ring, budget=BUDGET, seed=0)
-    stick = yardstick(ring, model.trained.codec)
+    stick = yardstick(ring)
     metric = registry.load("metrics", "energy")()
     print(f"{'solver':10} {'steps':>5} {'CPU s':>6}  energy distance")
     for solver, counts in SOLVERS.items():
@@ -28,7 +28,7 @@ def main() -> None:
             begun = time.process_time()
             points = draw(model.trained, DRAWN, seed=0, sampler=sampler)
             spent = time.process_time() - begun
-            made = Sample(model.trained.codec.decode(points), points, features=stick.extract(points))
+            made = stick.sample(model.trained.things(points))
             energy = next(s for s in metric(stick.reference, Generated(made)) if s.name.startswith("energy["))
             print(f"{solver:10} {steps:5d} {spent:6.2f}  {energy.value:.4f} ({energy.low:.4f} to {energy.high:.4f})")
 

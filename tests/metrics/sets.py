@@ -41,7 +41,6 @@ def points() -> Reference:
         extractor="points",
         condition=Classes(8),
         classify=by_angle,
-        units=960,
     )
 
 

@@ -168,21 +168,23 @@ def test_energy_equals_the_double_sum() -> None:
 def test_the_uniform_model_has_log2_of_the_levels(levels: int) -> None:
     x = torch.randint(0, levels, (30, 1, 4, 4), generator=torch.Generator().manual_seed(0))
     items = sample(x)
-    reference = Reference(Levels((1, 4, 4), levels), "pictures", items, items, "pixels", units=30 * 16)
+    reference = Reference(Levels((1, 4, 4), levels), "pictures", items, items, "pixels")
     nats = torch.full((30,), -16 * math.log(levels), dtype=torch.float64)
-    score = scores("bits", reference, Generated(items, LogProb(nats, "exact")))["bits/dim (exact)@30"]
+    score = scores("bits", reference, Generated(items, LogProb(nats, "exact"), units=30 * 16))["bits/dim (exact)@30"]
     assert score.value == pytest.approx(math.log2(levels), rel=1e-12)
     assert score.high - score.low < 1e-9
 
 
 def test_bits_take_up_the_codec_s_volume_and_refuse_an_impossible_item() -> None:
     items = sample(torch.zeros(10, 2))
-    reference = Reference(Levels((2,), 2), "text", items, items, units=40, volume=7.0)
+    reference = Reference(Levels((2,), 2), "text", items, items)
     nats = torch.full((10,), -3.0)
-    score = scores("bits", reference, Generated(items, LogProb(nats, "lower")))["bits/byte (upper bound)@10"]
+    said = Generated(items, LogProb(nats, "lower"), units=40, volume=7.0)
+    score = scores("bits", reference, said)["bits/byte (upper bound)@10"]
     assert score.value == pytest.approx((30 - 7) / 40 / math.log(2))
     nats[3] = -math.inf
-    score = scores("bits", reference, Generated(items, LogProb(nats, "lower")))["bits/byte (upper bound)@10"]
+    said = Generated(items, LogProb(nats, "lower"), units=40, volume=7.0)
+    score = scores("bits", reference, said)["bits/byte (upper bound)@10"]
     assert score.value == math.inf
     assert "1 of 10" in score.caveats[0]
 

@@ -117,9 +117,9 @@ def test_bits_rank_models_and_name_their_kind() -> None:
     held = torch.linspace(-3.0, -1.0, 480)
     found: dict[str, Score] = {}
     for likelihood in (LogProb(held, "exact"), LogProb(held, "lower"), LogProb(held, "estimate")):
-        found |= scores("bits", REFERENCE, Generated(ANSWERS["good"].sample, likelihood))
+        found |= scores("bits", REFERENCE, Generated(ANSWERS["good"].sample, likelihood, units=960))
     assert set(found) == {"bits/dim (exact)@480", "bits/dim (upper bound)@480", "bits/dim (estimate)@480"}
-    worse = scores("bits", REFERENCE, Generated(ANSWERS["good"].sample, LogProb(held - 1, "exact")))
+    worse = scores("bits", REFERENCE, Generated(ANSWERS["good"].sample, LogProb(held - 1, "exact"), units=960))
     assert worse["bits/dim (exact)@480"].low > found["bits/dim (exact)@480"].high
 
 
@@ -185,7 +185,7 @@ def test_metrics_are_pure(metric: str) -> None:
         reference, generated = of_text(written(5, 60, 1), written(5, 60, 2)), Generated(things(written(5, 60, 3)))
     elif "points" in load("metrics", metric).modalities:
         likelihood = LogProb(torch.linspace(-3.0, -1.0, 480), "exact")
-        reference, generated = REFERENCE, Generated(ANSWERS["good"].sample, likelihood)
+        reference, generated = REFERENCE, Generated(ANSWERS["good"].sample, likelihood, units=960)
     else:
         reference, generated = of_rows(table(200, 1), table(150, 2)), Generated(things(table(150, 3)))
     before = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"].tolist()

@@ -120,7 +120,7 @@ def score_one(model: Path, spec: str, options: dict[str, Any], n: int | None, se
         typer.echo(
             f"note: {model} was trained on other data than {data.name}; held-out items may have been seen", err=True
         )
-    stick = scoring.yardstick(data, trained.codec)
+    stick = scoring.yardstick(data)
     scores = scoring.score(trained, data, n, seed, stick)
     anchors = scoring.anchors(data, n, seed, stick)
     if as_json:

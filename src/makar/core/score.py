@@ -54,8 +54,6 @@ class Reference:
     extractor: str = ""  # name of what made the features, with a digest: "probe-digits-1a2b3c4d"
     condition: Classes | None = None
     classify: Any = None  # (x: Tensor) -> int64 labels, where a classifier of the classes exists
-    units: int = 0  # raw units (bytes, dimensions) in the held-out things
-    volume: float = 0.0  # nats that the codec adds to the held-out log-likelihood
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,8 @@ class Generated:
 
     sample: Sample
     held_out: LogProb | None = None  # log-likelihood of the held-out rows under the model; None where it has none
+    units: int = 0  # raw units (bytes, dimensions) in the held-out things that the likelihood is of
+    volume: float = 0.0  # nats that the model's codec adds to that likelihood
     facts: dict[str, Any] = field(default_factory=dict)
 
 

@@ -30,7 +30,7 @@ class Bits(Metric):
 
     def __call__(self, reference: Reference, generated: Generated) -> list[Score]:
         likelihood = generated.held_out
-        if likelihood is None or reference.units <= 0:
+        if likelihood is None or generated.units <= 0:
             return []
         nats = likelihood.nats.detach().double()
         n = len(nats)
@@ -39,6 +39,6 @@ class Bits(Metric):
         if not bool(finite.all()):
             caveat = f"{int((~finite).sum())} of {n} held-out items have no finite log-likelihood"
             return [Score(name, math.inf, math.inf, math.inf, n, False, (caveat,))]
-        each = -(nats + reference.volume / n) * (n / (reference.units * math.log(2.0)))
+        each = -(nats + generated.volume / n) * (n / (generated.units * math.log(2.0)))
         low, high = of_mean(each.numpy())
         return [Score(name, float(each.mean()), low, high, n, False)]

@@ -32,7 +32,7 @@ from makar.data import Dataset
 from makar.data import load as load_data
 from makar.verbs.protocol import ANCHORS, Cell, Preview, Protocol, Speed, Value
 from makar.verbs.sample import TILE, draw
-from makar.verbs.score import anchors, score_drawn, wanted_labels, yardstick
+from makar.verbs.score import anchors, held_out, score_things, wanted_labels, yardstick
 from makar.verbs.train import fit
 from makar.verbs.trained import Trained
 
@@ -71,12 +71,12 @@ def measure(protocol: Protocol, family: str, seed: int) -> Cell:
     trained = fit(family, data, protocol.limits(), seed=seed)
     record = trained.record
     latencies = time_requests(trained, data)
-    stick = yardstick(data, trained.codec)
+    stick = yardstick(data)
     labels = wanted_labels(trained, stick, protocol.n)
     start = time.process_time()
     x = draw(trained, protocol.n, seed, labels)
     speed = describe_speed(latencies, -(-protocol.n // TILE) * TILE, time.process_time() - start)
-    scores = score_drawn(trained, stick, x, labels, seed)
+    scores = score_things(stick, trained.things(x, labels), labels, held_out(trained, data, seed), {"family": family})
     learnt = any(True for _ in trained.model.parameters())
     tensors = [*trained.model.parameters(), *trained.model.buffers()]
     return Cell(
@@ -215,7 +215,7 @@ def preview(trained: Trained, data: Dataset, seed: int, drawn: Tensor | None = N
     n = _COLUMNS * _ROWS if data.modality == "pictures" else 400 if data.modality == "points" else 6
     labels = _labels(data, trained, n)
     x = draw(trained, n, seed=seed, labels=labels) if drawn is None or len(drawn) < n else drawn[:n]
-    things = trained.codec.decode(x)
+    things = trained.things(x, labels)
     if data.modality != "pictures":
         return _show(things, None, data)
     shown = _show(things, labels.numpy() if labels is not None and len(data.classes) == _COLUMNS else None, data)

@@ -155,7 +155,7 @@ def sample(
         raise MakarError(f"asked for {n} outputs; give a number of at least 1")
     labels = asked_labels(trained, n, label, seed)
     how = default_sampler(trained, sampler, settings)
-    things = trained.codec.decode(draw(trained, n, seed, labels, how, mark))
+    things = trained.things(draw(trained, n, seed, labels, how, mark), labels)
     plan: dict[str, Any] = {"sampler": None, "sampler_settings": {}}
     if how is not None:
         plan = {"sampler": type(how).__module__.rpartition(".")[2], "sampler_settings": config.to_plain(how.config)}

@@ -6,7 +6,8 @@ model (independent columns) scores. A number outside them is a finding.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -20,8 +21,9 @@ from makar.core.score import Generated, Metric, Reference, Sample, Score
 from makar.core.spaces import Classes, Tokens
 from makar.data import Dataset
 from makar.metrics import _extractors
+from makar.metrics._extractor import Extractor
 from makar.verbs.sample import draw
-from makar.verbs.train import make_codec
+from makar.verbs.train import fit, make_codec
 from makar.verbs.trained import Trained
 
 _ROWS = 64  # held-out rows a likelihood is computed for at a time
@@ -35,17 +37,24 @@ def enough(modality: str) -> int:
 
 @dataclass(frozen=True)
 class Yardstick:
-    """A dataset made ready to score against: encoded, with features and a classifier where there is one."""
+    """A dataset made ready to score against: encoded by a codec of its own, with features and perhaps a classifier.
+
+    It belongs to the data and knows no model, so floor and ceiling are the same whatever is scored.
+    """
 
     reference: Reference
-    extract: Any
+    extract: Extractor
     codec: Codec
-    cache: dict[str, Any] = field(default_factory=dict)
+
+    def sample(self, things: Sequence[Any], labels: Tensor | None = None) -> Sample:
+        """Things that anybody made, read by the data's codec; `labels` int64 (n,) where they have classes."""
+        x = self.codec.encode(things)
+        return Sample(things, x, labels, self.extract(x))
 
 
-def yardstick(data: Dataset, codec: Codec | None = None) -> Yardstick:
-    """Encode both splits and their features. Without a codec the data's default is fitted."""
-    codec = codec or make_codec(data)[1]
+def yardstick(data: Dataset) -> Yardstick:
+    """Encode both splits by the data's default codec, and their features."""
+    codec = make_codec(data)[1]
     train_x, held_x = codec.encode(data.train.things), codec.encode(data.held_out.things)
     extract = _extractors.extractor_for(codec.space, data.modality, train_x, data.name)
     parts = []
@@ -60,8 +69,6 @@ def yardstick(data: Dataset, codec: Codec | None = None) -> Yardstick:
         extractor=extract.name,
         condition=Classes(len(data.classes)) if data.classes else None,
         classify=_extractors.classifier_for(extract, train_x, _aligned(parts[0])),
-        units=codec.units(data.held_out.things),
-        volume=codec.nats(data.held_out.things),
     )
     return Yardstick(reference, extract, codec)
 
@@ -140,16 +147,34 @@ def rolling_log_prob(model: Model, x: Tensor, seed: int = 0) -> LogProb:
     return LogProb(torch.cat([first.nats, whole.nats - context.nats]), whole.kind)
 
 
-def score_tensor(
+@dataclass(frozen=True)
+class HeldOut:
+    """What a model says of held-out things, by its own codec: nats a row, raw units, and the codec's own volume."""
+
+    log_prob: LogProb
+    units: int
+    volume: float
+
+
+def held_out(trained: Trained, data: Dataset, seed: int = 0) -> HeldOut | None:
+    """The likelihood of the held-out things under a model; None where it has none."""
+    things, codec = data.held_out.things, trained.codec
+    labels = None if data.held_out.labels is None else torch.from_numpy(data.held_out.labels).long()
+    found = held_out_log_prob(trained.model, codec.encode(things), labels if trained.model.classes else None, seed)
+    return None if found is None else HeldOut(found, codec.units(things), codec.nats(things))
+
+
+def score_things(
     stick: Yardstick,
-    x: Tensor,
-    labels: Tensor | None,
-    likelihood: LogProb | None = None,
+    things: Sequence[Any],
+    labels: Tensor | None = None,
+    held: HeldOut | None = None,
     facts: dict[str, Any] | None = None,
 ) -> list[Score]:
-    """All scores of generated items x."""
-    sample = Sample(stick.codec.decode(x), x, labels, stick.extract(x))
-    generated = Generated(sample, likelihood, facts or {})
+    """All scores of generated things, and of what their model says of held-out ones."""
+    generated = Generated(stick.sample(things, labels), facts=facts or {})
+    if held is not None:
+        generated = replace(generated, held_out=held.log_prob, units=held.units, volume=held.volume)
     scores: list[Score] = []
     for name in registry.modules("metrics"):
         metric: Metric = registry.load("metrics", name)()
@@ -161,15 +186,12 @@ def score_tensor(
 def score(
     trained: Trained, data: Dataset, n: int | None = None, seed: int = 1, stick: Yardstick | None = None
 ) -> list[Score]:
-    """Draw n outputs (`enough` of them where n is None), classes as in the training data, and compare them.
-
-    The yardstick's codec must be the model's own, since a likelihood is of the model's own symbols.
-    """
-    stick = stick or yardstick(data, trained.codec)
+    """Draw n outputs (`enough` of them where n is None), classes as in the training data, and compare them."""
+    stick = stick or yardstick(data)
     n = n or enough(data.modality)
     labels = wanted_labels(trained, stick, n)
-    x = draw(trained, n, seed, labels)
-    return score_drawn(trained, stick, x, labels, seed)
+    things = trained.things(draw(trained, n, seed, labels), labels)
+    return score_things(stick, things, labels, held_out(trained, data, seed), {"family": trained.family})
 
 
 def wanted_labels(trained: Trained, stick: Yardstick, n: int) -> Tensor | None:
@@ -177,29 +199,18 @@ def wanted_labels(trained: Trained, stick: Yardstick, n: int) -> Tensor | None:
     return balanced_labels(stick.reference.train.labels, n, trained.model.classes)
 
 
-def score_drawn(trained: Trained, stick: Yardstick, x: Tensor, labels: Tensor | None, seed: int) -> list[Score]:
-    """All scores of a model by outputs x that it has made and by the held-out items' likelihood."""
-    held = stick.reference.held_out
-    likelihood = held_out_log_prob(trained.model, held.x, held.labels if trained.model.classes else None, seed)
-    return score_tensor(stick, x, labels, likelihood, {"family": trained.family})
-
-
 def anchors(
     data: Dataset, n: int | None = None, seed: int = 1, stick: Yardstick | None = None
 ) -> dict[str, list[Score]]:
     """The floor (training items themselves, in content order) and the ceiling (independent columns), at the same n."""
-    from makar.verbs.train import fit
-
     n = n or enough(data.modality)
     stick = stick or yardstick(data)
-    train = stick.reference.train
-    classes = len(data.classes) if train.labels is not None else 0
-    wanted = balanced_labels(train.labels, n, classes)
-    rows = _real_rows(train, n, wanted)
-    labels = None if train.labels is None or len(train.labels) != len(train.x) else train.labels[rows]
+    labels = None if data.train.labels is None else torch.from_numpy(data.train.labels).long()
+    rows = _real_rows(labels, len(data.train), n, balanced_labels(labels, n, len(data.classes)))
+    real = [data.train.things[i] for i in rows.tolist()]
     trivial = fit("independent", data, budget="5s", seed=seed)
     return {
-        "floor": score_tensor(stick, train.x[rows], labels),
+        "floor": score_things(stick, real, None if labels is None else labels[rows]),
         "ceiling": score(trivial, data, n, seed, stick),
     }
 
@@ -209,13 +220,13 @@ def _spread(n: int, among: int) -> Tensor:
     return torch.arange(n) % among if n >= among else torch.arange(n) * among // n
 
 
-def _real_rows(train: Sample, n: int, wanted: Tensor | None) -> Tensor:
-    """Indices of n training rows (of the wanted classes where there are classes), each at most once while they last."""
-    if wanted is None or train.labels is None or len(train.labels) != len(train.x):
-        return _spread(n, len(train.x))
+def _real_rows(labels: Tensor | None, count: int, n: int, wanted: Tensor | None) -> Tensor:
+    """Indices of n of `count` training items (of the wanted classes where there are any), each once while they last."""
+    if wanted is None or labels is None:
+        return _spread(n, count)
     rows = torch.empty(n, dtype=torch.int64)
     for label in wanted.unique():
         places = (wanted == label).nonzero().flatten()
-        own = (train.labels == label).nonzero().flatten()
+        own = (labels == label).nonzero().flatten()
         rows[places] = own[_spread(len(places), len(own))]
     return rows

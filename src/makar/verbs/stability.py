@@ -27,7 +27,7 @@ from makar.verbs.budget import Budget
 from makar.verbs.cell import warm_up
 from makar.verbs.protocol import Record
 from makar.verbs.sample import draw
-from makar.verbs.score import Yardstick, enough, score_drawn, wanted_labels, yardstick
+from makar.verbs.score import Yardstick, enough, held_out, score_things, wanted_labels, yardstick
 from makar.verbs.summary import HEADLINES
 from makar.verbs.train import Run, deterministic, fit, prepare, settle
 from makar.verbs.trained import Trained
@@ -120,8 +120,8 @@ def stability(
     n = n or enough(data.modality)
     warm_up()
     blank = _untrained(run, codec, data)
-    stick = yardstick(data, blank.codec)
-    before = _scores(blank, stick, n, 0)
+    stick = yardstick(data)
+    before = _scores(blank, data, stick, n, 0)
     headline = _headline(before, data.modality)
     trials: list[Trial] = []
     for factor in FACTORS:
@@ -132,7 +132,7 @@ def stability(
             except NonFinite as error:  # at the very first step
                 trials.append(Trial(rate=own * factor, seed=seed, value=None, diverged=True, reason=str(error)))
                 continue
-            scores = _scores(trained, stick, n, seed)
+            scores = _scores(trained, data, stick, n, seed)
             trials.append(_trial(trained, own * factor, scores, before[headline]))
     return _report(family, data, limits, seeds, before[headline], own, trials)
 
@@ -158,10 +158,11 @@ def _untrained(run: Run, codec: Codec, data: Dataset) -> Trained:
         return settle(run, codec, data)
 
 
-def _scores(trained: Trained, stick: Yardstick, n: int, seed: int) -> dict[str, Score]:
+def _scores(trained: Trained, data: Dataset, stick: Yardstick, n: int, seed: int) -> dict[str, Score]:
     labels = wanted_labels(trained, stick, n)
     x = draw(trained, n, seed, labels)
-    return {s.name: s for s in score_drawn(trained, stick, x, labels, seed)}
+    made = trained.things(x, labels)
+    return {s.name: s for s in score_things(stick, made, labels, held_out(trained, data, seed))}
 
 
 def _headline(scores: dict[str, Score], modality: str) -> str:

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
+from torch import Tensor
+
 from makar.core.artifact import Artifact
 from makar.core.codec import Codec
 from makar.core.digest import digest
@@ -45,6 +47,10 @@ class Trained:
     manifest: Manifest
     levels: int = 256
     class_counts: tuple[int, ...] = ()  # how often each class stood in the training data
+
+    def things(self, x: Tensor, labels: Tensor | None = None) -> list[Any]:
+        """Outputs x of the model, one thing a row; `labels` int64 (n,) are the classes that were asked for."""
+        return self.codec.decode(x)
 
     @property
     def family(self) -> str:

@@ -36,7 +36,7 @@ from makar.verbs.audits import _shares
 from makar.verbs.audits._result import Result, beyond_measure, timed
 from makar.verbs.audits._words import words
 from makar.verbs.sample import asked_labels, draw
-from makar.verbs.score import yardstick
+from makar.verbs.score import Yardstick, yardstick
 from makar.verbs.trained import Trained
 
 TOLERANCE = 0.1  # total variation distance from the wanted shares
@@ -244,7 +244,8 @@ def bias(
     `column`; `target` is their wanted shares. `pair` names two columns whose tie is compared. Of text it is `words`.
     """
     if data.modality == "text":
-        texts = trained.codec.decode(draw(trained, n, seed, asked_labels(trained, n, None, seed)))
+        labels = asked_labels(trained, n, None, seed)
+        texts = trained.things(draw(trained, n, seed, labels), labels)
         return (words(texts, data.train.things),)
     if data.modality == "rows" and (column or pair):
         return _of_columns(trained, data, n, seed, target, column, pair)
@@ -257,12 +258,12 @@ def bias(
 def _of_classes(
     trained: Trained, data: Dataset, n: int, seed: int, target: Sequence[float] | Literal["data", "uniform"]
 ) -> tuple[Result, ...]:
-    stick = yardstick(data, trained.codec)
+    stick = yardstick(data)
     train, held = stick.reference.train, stick.reference.held_out
     assert train.labels is not None, "there are classes"
     classify = stick.reference.classify
     assert held.labels is not None, "a dataset with classes has them on both sides"
-    x = draw(trained, n, seed, asked_labels(trained, n, None, seed))
+    x = _read(stick, trained, n, seed, asked_labels(trained, n, None, seed))
     right = float((classify(held.x) == held.labels).double().mean())
     caveat = f"groups are read by a classifier that is right on {100 * right:.1f} % of {len(held.x)} held-out items"
     wanted = _target(target, classify(train.x).numpy(), len(data.classes))  # read alike, so that mistakes cancel
@@ -270,7 +271,7 @@ def _of_classes(
     made, groups = x, classify(x)
     if trained.model.classes:
         groups = torch.arange(n) % len(data.classes)
-        made = draw(trained, n, seed + 1, groups)
+        made = _read(stick, trained, n, seed + 1, groups)
     found = quality(
         Grouped(stick.extract(made), groups.numpy()), _grouped(held, held.labels.numpy()),
         _grouped(train, train.labels.numpy()), data.classes, stick.extract.name,
@@ -278,20 +279,26 @@ def _of_classes(
     return shares, found
 
 
+def _read(stick: Yardstick, trained: Trained, n: int, seed: int, labels: Tensor | None) -> Tensor:
+    """n outputs as the scores read them."""
+    return stick.codec.encode(trained.things(draw(trained, n, seed, labels), labels))
+
+
 def _of_columns(
     trained: Trained, data: Dataset, n: int, seed: int, target: Sequence[float] | Literal["data", "uniform"],
     column: str | None, pair: tuple[str, str] | None,
 ) -> tuple[Result, ...]:  # fmt: skip
-    x = draw(trained, n, seed, asked_labels(trained, n, None, seed))
-    rows = trained.codec.decode(x)
+    labels = asked_labels(trained, n, None, seed)
+    rows = trained.things(draw(trained, n, seed, labels), labels)
     found = []
     if column:
         names, made, train = _codes(rows, data.train.things, column)
         found.append(representation(made, names, _target(target, train, len(names))))
-        stick = yardstick(data, trained.codec)
+        stick = yardstick(data)
         held = _codes(data.held_out.things, data.train.things, column)[1]
         real, fresh = _grouped(stick.reference.held_out, held), _grouped(stick.reference.train, train)
-        found.append(quality(Grouped(stick.extract(x), made), real, fresh, names, stick.extract.name))
+        drawn = _grouped(stick.sample(rows), made)
+        found.append(quality(drawn, real, fresh, names, stick.extract.name))
     if pair:
         (a, made_a, train_a), (b, made_b, train_b) = (_codes(rows, data.train.things, c) for c in pair)
         tables = [_shares.table(*sides, len(a), len(b)) for sides in ((made_a, made_b), (train_a, train_b))]

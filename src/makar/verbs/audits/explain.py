@@ -178,7 +178,7 @@ def _ranks(values: Array) -> Array:
 
 def _neighbours(data: Dataset, trained: Trained, things: Sequence[Any]) -> list[list[dict[str, Any]]]:
     """The nearest few training items in the features of the scores."""
-    stick = yardstick(data, trained.codec)
+    stick = yardstick(data)
     known = stick.reference.train.features
     assert known is not None, "a yardstick has features"
     if len(known) != len(data.train):  # packed text: rows are no items

@@ -151,7 +151,7 @@ def _member(name: str, source: str, licence: str, old: Manifest, origin: Any, ha
 def _outputs(trained: Trained, n: int, seed: int) -> tuple[list[Any], Tensor | None]:
     """n things, classes as in the model's data."""
     labels = asked_labels(trained, n, None, seed)
-    return list(trained.codec.decode(draw(trained, n, seed, labels))), labels
+    return trained.things(draw(trained, n, seed, labels), labels), labels
 
 
 def _sample(stick: Yardstick, things: Sequence[Any]) -> Sample:
