@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from itertools import pairwise
 from pathlib import Path
@@ -18,9 +19,11 @@ import pytest
 from makar.core import registry
 from makar.core.errors import MakarError
 from makar.verbs import _isolate
-from makar.verbs.cell import bound, thin
-from makar.verbs.compare import Watch, carry_out, choose, estimate
-from makar.verbs.protocol import RESULTS, Cell, Protocol, read_results
+from makar.verbs.cell import affordable, bound, thin
+from makar.verbs.compare import Watch, carry_out, choose, foresee, plan
+from makar.verbs.forecast import forecast
+from makar.verbs.pilot import judge
+from makar.verbs.protocol import RESULTS, Cell, Protocol, Trial, read_results
 from tests.verbs import made_up
 
 # A cell that does what its family's name says, at once and without importing anything of ours.
@@ -44,6 +47,7 @@ if family == "garbage": open(out, "w").write("{not json"); sys.exit(0)
 if family == "hungry": held = b"x" * (48 * 2**20); time.sleep(0.4)
 if family == "busy":
     while time.process_time() < 0.3: pass
+if family == "slow": write(drawn=250, scores={"fd[x]@1/2": {"value": 0.5}}); sys.exit(0)
 write(scores={"fd[x]@2/2": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 2, "higher_is_better": False}})
 """
 
@@ -57,7 +61,7 @@ class Told(Watch):
         self.complete: bool | None = None
         self._interrupt = interrupt
 
-    def begin(self, protocol: Protocol, cells: int, done: int, workers: int) -> None:
+    def begin(self, protocol: Protocol, cells: int, done: int, workers: int, seconds: float | None) -> None:
         self.begun.append((cells, done))
 
     def finished(self, cell: Cell) -> None:
@@ -291,7 +295,7 @@ def test_any_executor_will_do(tmp_path: Path, command: tuple[str, ...]) -> None:
 
 
 def test_a_cell_leaves_with_its_parent() -> None:
-    code = "from makar.verbs.cell import _leave_with_parent; _leave_with_parent()"
+    code = "from makar.verbs.cell import leave_with_parent; leave_with_parent()"
     ended = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, check=False, timeout=120)
     assert ended.returncode == 3
 
@@ -308,10 +312,107 @@ def test_families_are_chosen_by_what_they_are_written_for() -> None:
         choose("gausian", "pictures")
 
 
+def trial(family: str, **changes: Any) -> Trial:
+    given: dict[str, Any] = {"family": family, "training": 20.0, "steps": 400, "tile": 0.1, "nats": 0.01}
+    return Trial(**(given | changes))
+
+
 def test_the_cost_is_said_beforehand() -> None:
-    assert estimate(made_up.protocol(budget="20s"), 9, 2) == 5 * 20
-    assert estimate(made_up.protocol(budget="1min, 30s wall"), 4, 4) == 30
-    assert estimate(made_up.protocol(budget="500 steps"), 9, 2) is None
+    """Overhead + training + drawing (32 tiles of 0.1 s, 20 single items, 2 for the preview) + 500 likelihoods."""
+    protocol = made_up.protocol(trials=(trial("vae"), trial("gan", training=1.0)), overhead=10.0, scoring=60.0)
+    each = 10.0 + 20.0 + 0.1 * (32 + 30 + 2) + 5.0
+    assert forecast(protocol, {"vae": 4}, 2) == pytest.approx(2 * each)
+    assert forecast(protocol, {"vae": 1, "gan": 1}, 2) == pytest.approx(max(each, each - 9.5))
+    assert forecast(protocol, {"vae": 1, "hmm": 1}, 2) is None, "a family that was not tried is not guessed"
+    assert forecast(protocol, {"vae": 0}, 2) == 0.0
+
+
+def test_a_slow_family_is_forecast_within_the_scoring_s_budget() -> None:
+    slow = made_up.protocol(trials=(trial("vae", tile=4.0, nats=10.0),), overhead=0.0, scoring=60.0)
+    # 7 tiles are paid for, so 125 items in 4 tiles, 2 single ones and a preview; a quarter of the budget to read
+    assert forecast(slow, {"vae": 1}, 1) == pytest.approx(20.0 + 4.0 * (4 + 2 + 2) + 15.0)
+    unknown = made_up.protocol(trials=(trial("vae", tile=None, nats=None),), overhead=0.0, scoring=60.0)
+    assert forecast(unknown, {"vae": 1}, 1) == pytest.approx(20.0 + 30.0)
+
+
+@pytest.mark.parametrize(
+    ("tile", "n"), [(0.1, 1000), (0.9, 1000), (1.0, 500), (1.9, 250), (7.0, 125), (15.0, 62), (20.0, 0)]
+)
+def test_scoring_rests_on_as_many_items_as_its_budget_pays_for(tile: float, n: int) -> None:
+    assert affordable(made_up.protocol(n=1000, scoring=60.0), tile) == n
+
+
+def notes(steps: Sequence[float], **facts: Any) -> list[dict[str, Any]]:
+    return [{"descends": True, "flops": 1e9}, *({"step": s, "done": False} for s in steps), facts]
+
+
+@pytest.mark.parametrize(
+    ("said", "steps", "training", "refused"),
+    [
+        (notes([0.5, 0.1, 0.11, 0.1], tile=0.2, nats=0.01), 195, 20.0, ""),
+        (notes([2.0, 0.8], peak_mib=300.0), 23, 20.0, r"23 steps in 20 CPU seconds.*--budget 44s"),
+        (notes([], code=-24), 6, 20.0, r"6 steps in 20 CPU seconds.*--budget 170s"),
+        ([{"descends": False, "flops": 1.0}, {"step": 1.5, "done": True}], None, 1.5, ""),
+        ([{"descends": False, "flops": 1.0}, {"code": -24}], None, 20.0, ""),
+        ([{"memory": True}], None, 20.0, r"more than 4 GiB"),
+        ([{"refused": "the family 'x' is for Reals"}], None, 20.0, "is for Reals"),
+        ([{"failed": "ValueError: a bug"}], None, 20.0, ""),
+    ],
+)
+def test_what_a_trial_comes_to(said: list[dict[str, Any]], steps: int | None, training: float, refused: str) -> None:
+    """A family is left out only for a reason that one can act on; what was not seen is reckoned at its whole budget."""
+    found = judge(made_up.protocol(budget="20s"), "vae", said)
+    assert found.steps == steps
+    assert found.training == pytest.approx(training)
+    assert re.search(refused, found.refused) if refused else not found.refused
+
+
+def test_a_budget_in_steps_leaves_nobody_out() -> None:
+    """Who asks for ten steps gets ten."""
+    found = judge(made_up.protocol(budget="10 steps"), "vae", notes([1.0, 0.5]))
+    assert (found.steps, found.refused) == (10, "")
+    assert found.training == pytest.approx(6.0)
+
+
+def test_a_family_that_is_left_out_has_no_cell_and_a_reason(tmp_path: Path, command: tuple[str, ...]) -> None:
+    left = (trial("b", refused="it would get 3 steps"),)
+    told = Told()
+    cells = run(tmp_path, command, "a", "b", trials=left, watch=told)
+    assert set(cells) == {"a 0", "floor 0"}
+    assert told.begun == [(1, 0)]
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["complete"]
+    assert summary["left_out"] == {"b": "it would get 3 steps"}
+    assert "b" not in {f["family"] for f in summary["families"]}
+
+
+def test_floor_and_ceiling_are_made_at_every_number_of_items_that_was_scored(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """The cell named "slow" says that it drew 250 items, so the anchors are made at 250 as well, once."""
+    cells = run(tmp_path, command, "a", "slow")
+    assert set(cells) == {"a 0", "slow 0", "floor 0", "floor 250"}
+    run(tmp_path, command, "a", "slow")
+    assert sorted(lines(command)) == ["a 0", "anchors 0", "anchors 250", "slow 0"]
+
+
+def test_a_pilot_tries_real_families_and_makes_the_anchors(tmp_path: Path) -> None:
+    """The real thing on small data: costs, a family that makes one pass, and anchors that carry_out need not make."""
+    protocol = plan("toy:ring8", "gaussian,vae", "2s", 1, n=100, options={"n": 300})
+    found = foresee(protocol, tmp_path, workers=2)
+    trials = {t.family: t for t in found.trials}
+    assert set(trials) == {"gaussian", "vae"}
+    assert trials["gaussian"].steps is None
+    assert trials["gaussian"].training < 1.0
+    assert (trials["vae"].steps or 0) >= 50
+    assert trials["vae"].training <= 2.0
+    assert all(t.tile is not None and t.nats is not None and not t.refused for t in trials.values())
+    assert {c.family for c in read_results(tmp_path, found) if c.kind == "anchor"} == {"floor", "ceiling"}
+    assert forecast(found, {"gaussian": 1, "vae": 1}, 1) == pytest.approx(
+        2 * (found.overhead or 0.0) + sum(t.training for t in found.trials), rel=0.9
+    )
+    again = Told()
+    assert foresee(protocol, tmp_path, workers=2, watch=again).trials == found.trials, "nobody is tried twice"
 
 
 def test_a_percentile_is_claimed_only_from_enough_requests() -> None:

@@ -101,7 +101,8 @@ def compare(
     out: Out = Path("runs/comparison"),
     workers: Annotated[int, typer.Option(help="Cells at a time.", min=1)] = max(1, os.cpu_count() or 1),
     n: Drawn = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds after which a cell is given up.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Wall seconds after which a cell is given up.")] = None,
+    scoring: Annotated[str | None, typer.Option(help="CPU seconds to draw and score a cell (2 x --budget).")] = None,
     price: Annotated[float | None, typer.Option(help="Money a CPU hour; without it no cost is shown.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, or 'local'.")] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what failed in an earlier call.")] = False,
@@ -117,7 +118,7 @@ def compare(
     from makar.apps.race import race
 
     options = data_options(size, label, licence, held_out, skip_bad, accept)
-    race(data, families, budget, seeds, out, workers, n, options, timeout, price, cluster, retry, as_json)
+    race(data, families, budget, seeds, out, workers, n, options, timeout, price, scoring, cluster, retry, as_json)
 
 
 @app.command()

@@ -40,6 +40,7 @@ def race(
     options: dict[str, Any],
     timeout: float | None,
     price: float | None,
+    scoring: str | None,
     cluster: str | None,
     retry: bool,
     as_json: bool,
@@ -56,6 +57,7 @@ def race(
         options=options,
         timeout=timeout,
         price=price,
+        scoring=scoring,
         executor=_executor(cluster),
         retry=retry,
         watch=Quiet() if as_json else table.watch(),
@@ -68,3 +70,5 @@ def race(
         return
     table.show(summary)
     typer.echo(f"the page: {page}")
+    if summary.interrupted:
+        raise typer.Exit(130)

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from makar.verbs.compare import Watch, estimate
+from makar.verbs.compare import Watch
 from makar.verbs.protocol import Cell, Protocol, Value
 from makar.verbs.summary import FamilySummary, Stat, Summary
 from makar.verbs.words import duration, number, short
@@ -117,14 +117,18 @@ def watch(console: Console | None = None) -> Watch:
     return Bar(console) if console.is_terminal else Lines(console)
 
 
-def _intent(protocol: Protocol, cells: int, done: int, workers: int) -> str:
-    """What is going to be done and what it will take."""
+def _trying(protocol: Protocol) -> str:
+    return f"trying {len(protocol.families)} families for a moment each, to see what they will cost"
+
+
+def _intent(protocol: Protocol, cells: int, done: int, workers: int, seconds: float | None) -> str:
+    """What is going to be done, what it will take, and which families are left out."""
     left = cells - done
-    seconds = estimate(protocol, left, workers)
-    lasting = "" if seconds is None else f": at least {duration(seconds)} of training, and scoring on top"
+    lasting = "" if seconds is None else f": about {duration(seconds)}, scoring included"
     already = f"; {done} of {cells} are there already" if done else ""
     budget = protocol.limits().words()
-    return f"{left} trainings of {budget} on {workers} worker{'s' if workers > 1 else ''}{lasting}{already}"
+    out = "".join(f"\nleft out: {family}: {reason}" for family, reason in protocol.left_out.items())
+    return f"{left} trainings of {budget} on {workers} worker{'s' if workers > 1 else ''}{lasting}{already}{out}"
 
 
 def _line(cell: Cell) -> str:
@@ -142,9 +146,12 @@ class Lines(Watch):
         self._console = console
         self._left = 0
 
-    def begin(self, protocol: Protocol, cells: int, done: int, workers: int) -> None:
+    def trying(self, protocol: Protocol) -> None:
+        self._say(_trying(protocol))
+
+    def begin(self, protocol: Protocol, cells: int, done: int, workers: int, seconds: float | None) -> None:
         self._left = cells - done
-        self._say(_intent(protocol, cells, done, workers))
+        self._say(_intent(protocol, cells, done, workers, seconds))
 
     def finished(self, cell: Cell) -> None:
         if cell.kind == "cell":
@@ -174,8 +181,11 @@ class Bar(Watch):
         )
         self._task = self._progress.add_task("comparing", total=None)
 
-    def begin(self, protocol: Protocol, cells: int, done: int, workers: int) -> None:
-        self._console.print(_intent(protocol, cells, done, workers), markup=False, highlight=False)
+    def trying(self, protocol: Protocol) -> None:
+        self._console.print(_trying(protocol), markup=False, highlight=False)
+
+    def begin(self, protocol: Protocol, cells: int, done: int, workers: int, seconds: float | None) -> None:
+        self._console.print(_intent(protocol, cells, done, workers, seconds), markup=False, highlight=False)
         self._progress.update(self._task, total=cells, completed=done)
         self._progress.start()
 

@@ -20,9 +20,10 @@ from typing import IO, Any, Literal
 
 from pydantic import ValidationError
 
-from makar.verbs.protocol import ANCHORS, Cell, Protocol, Status
+from makar.verbs.protocol import ANCHORS, Cell, Protocol, Record, Status, Trial
 
 COMMAND = (sys.executable, "-m", "makar.verbs.cell")
+PILOT = (sys.executable, "-m", "makar.verbs.pilot")
 _POLL = 0.05  # seconds between looks at the process
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -69,6 +70,26 @@ def run(task: Task) -> list[Cell]:
         said = [Cell(kind=kind, family=task.family, seed=task.seed, status=status, reason=reason)]
     update: dict[str, Any] = {"process": process, "protocol": digest}
     return [cell.model_copy(update=update | {"peak_mib": cell.peak_mib or end.peak_mib}) for cell in said]
+
+
+class Found(Record):
+    """What a pilot has found."""
+
+    trials: tuple[Trial, ...]
+    overhead: float | None
+    cells: tuple[Cell, ...]
+
+
+def try_out(task: Task) -> Found | None:
+    """What the pilot found, whose workers are the task's seed; None where it did not come to an end."""
+    with tempfile.TemporaryDirectory(prefix="makar-pilot-") as name:
+        folder = Path(name)
+        (folder / "protocol.json").write_text(task.protocol, encoding="utf-8")
+        with open(folder / "log", "wb") as log:
+            end = _execute(task, folder, log)
+        if end.cause or end.code:
+            return None
+        return Found.model_validate_json((folder / "out.jsonl").read_bytes())
 
 
 def _execute(task: Task, folder: Path, log: IO[bytes]) -> _End:

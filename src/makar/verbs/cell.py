@@ -32,7 +32,7 @@ from makar.data import Dataset
 from makar.data import load as load_data
 from makar.verbs.protocol import ANCHORS, Cell, Preview, Protocol, Speed, Value
 from makar.verbs.sample import TILE, draw
-from makar.verbs.score import anchors, held_out, score_things, wanted_labels, yardstick
+from makar.verbs.score import Yardstick, anchors, held_out, score_things, wanted_labels, yardstick
 from makar.verbs.train import fit
 from makar.verbs.trained import Trained
 
@@ -40,16 +40,21 @@ _HISTORY = 200  # points kept of a training curve
 _REQUESTS = 64  # single items asked for at most
 _PATIENCE = 3.0  # wall seconds for them
 _COLUMNS, _ROWS = 10, 4  # of a grid of pictures
+_ASKING, _DRAWING, _READING = 0.1, 0.5, 0.25  # shares of the scoring's CPU seconds; features and metrics have the rest
+_FEWEST = 60  # items under which no distribution is told from another
 
 
 def main(arguments: Sequence[str]) -> int:
     """Make one cell; returns the exit code."""
     protocol_path, family, seed, out = arguments
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    threading.Thread(target=leave_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     protocol = Protocol.read(Path(protocol_path))
     try:
-        cells = measure_anchors(protocol) if family == ANCHORS else [measure(protocol, family, int(seed))]
+        if family == ANCHORS:
+            cells = measure_anchors(protocol, load(protocol), n=int(seed))
+        else:
+            cells = [measure(protocol, family, int(seed))]
     except MakarError as error:
         kind: Literal["cell", "anchor"] = "anchor" if family == ANCHORS else "cell"
         cells = [Cell(kind=kind, family=family, seed=int(seed), status="failed", reason=str(error))]
@@ -57,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _leave_with_parent() -> None:
+def leave_with_parent() -> None:
     """End this process when the parent's end of standard input closes, however the parent ended."""
     while os.read(0, 1):
         pass
@@ -70,19 +75,22 @@ def measure(protocol: Protocol, family: str, seed: int) -> Cell:
     warm_up()
     trained = fit(family, data, protocol.limits(), seed=seed)
     record = trained.record
-    latencies = time_requests(trained, data)
+    began = time.process_time()
+    latencies = time_requests(trained, data, protocol.scoring)
     stick = yardstick(data)
-    labels = wanted_labels(trained, stick, protocol.n)
+    n = affordable(protocol, (time.process_time() - began) / len(latencies))
     start = time.process_time()
-    x = draw(trained, protocol.n, seed, labels)
-    speed = describe_speed(latencies, -(-protocol.n // TILE) * TILE, time.process_time() - start)
-    scores = score_things(stick, trained.things(x, labels), labels, held_out(trained, data, seed), {"family": family})
+    labels = wanted_labels(trained, stick, n) if n else None
+    things = trained.things(draw(trained, n, seed, labels), labels) if n else []
+    speed = describe_speed(latencies, -(-n // TILE) * TILE, time.process_time() - start)
+    scores = _scores(trained, data, stick, things, labels, protocol, seed) if n else []
     learnt = any(True for _ in trained.model.parameters())
     tensors = [*trained.model.parameters(), *trained.model.buffers()]
     return Cell(
         family=family,
         seed=seed,
         scores=values(scores),
+        drawn=n,
         seconds=round(record.seconds, 3),
         cpu_seconds=round(record.cpu_seconds, 3),
         parameters=trained.parameters,
@@ -94,21 +102,45 @@ def measure(protocol: Protocol, family: str, seed: int) -> Cell:
         events=tuple(record.events[:50]),
         history=thin(record.history),
         speed=speed,
-        preview=preview(trained, data, seed, x if labels is None else None),
+        preview=preview(trained, data, seed, things if labels is None else None),
     )
 
 
-def measure_anchors(protocol: Protocol) -> list[Cell]:
-    """The records of floor and ceiling; the floor shows real held-out things."""
-    data = load(protocol)
-    found = anchors(data, protocol.n)
+def _scores(
+    trained: Trained, data: Dataset, stick: Yardstick, things: Sequence[Any], labels: Tensor | None,
+    protocol: Protocol, seed: int,
+) -> list[Score]:  # fmt: skip
+    held = held_out(trained, data, seed, seconds=_READING * protocol.scoring)
+    return score_things(stick, things, labels, held, {"family": trained.family})
+
+
+def affordable(protocol: Protocol, tile: float) -> int:
+    """Items to draw for the scores where a tile takes so many CPU seconds: n, or its half, quarter, eighth …
+
+    0 where half the scoring's budget does not pay for the fewest that can be scored.
+    """
+    paid = int(_DRAWING * protocol.scoring / max(tile, 1e-9)) * TILE
+    return next((n for n in ladder(protocol.n) if n <= paid), 0)
+
+
+def ladder(n: int) -> list[int]:
+    """The numbers of items that scores rest on, the most first: n halved for as long as there are enough of them."""
+    steps = [n]
+    while steps[-1] // 2 >= _FEWEST:
+        steps.append(steps[-1] // 2)
+    return steps
+
+
+def measure_anchors(protocol: Protocol, data: Dataset, stick: Yardstick | None = None, n: int = 0) -> list[Cell]:
+    """The records of floor and ceiling at n items, or at the protocol's; the floor shows real held-out things."""
+    found = anchors(data, n or protocol.n, stick=stick)
     return [
         Cell(
             kind="anchor",
             family=name,
-            seed=0,
+            seed=n,
             scores=values(scores),
-            preview=_show(data.held_out.things, data.held_out.labels, data) if name == "floor" else None,
+            preview=_show(data.held_out.things, data.held_out.labels, data) if name == "floor" and not n else None,
         )
         for name, scores in found.items()
     ]
@@ -160,27 +192,32 @@ def thin(history: Sequence[dict[str, float]]) -> tuple[dict[str, float | None], 
     return tuple({key: float(f"{value:.6g}") for key, value in point.items()} for point in kept)
 
 
-def time_requests(trained: Trained, data: Dataset) -> list[float]:
-    """Wall seconds of single items asked for one after another; the first, of a cold model, stands apart."""
+def time_requests(trained: Trained, data: Dataset, scoring: float) -> list[float]:
+    """Wall seconds of single items asked for one after another; the first, of a cold model, stands apart.
+
+    A single item costs a whole tile. They end after a tenth of the CPU seconds that scoring may take.
+    """
     latencies: list[float] = []
-    end = math.inf
+    begun, end = time.process_time(), math.inf
     while len(latencies) < 2 or (len(latencies) <= _REQUESTS and time.perf_counter() < end):
         start = time.perf_counter()
         draw(trained, 1, seed=len(latencies), labels=_labels(data, trained, 1))
         latencies.append(time.perf_counter() - start)
         end = min(end, start + _PATIENCE)
+        if time.process_time() - begun > _ASKING * scoring:
+            break
     return latencies
 
 
 def describe_speed(latencies: Sequence[float], batch: int, cpu_seconds: float) -> Speed:
     """The record of a model's speed, from `time_requests` and from a batch (whole tiles) that took `cpu_seconds`."""
-    requests = latencies[1:]
+    requests = latencies[1:] or latencies  # one alone where a tile is dear
     return Speed(
         first_output_s=round(latencies[0], 6),
         requests=len(requests),
         latency_p50=round(statistics.median(requests), 6),
         latency_p90=bound(requests, 0.9),
-        per_cpu_second=float(f"{batch / max(cpu_seconds, 1e-6):.5g}"),
+        per_cpu_second=float(f"{(batch or TILE) / max(cpu_seconds if batch else latencies[-1], 1e-6):.5g}"),
         batch=batch,
     )
 
@@ -207,21 +244,21 @@ def _labels(data: Dataset, trained: Trained, n: int) -> Tensor | None:
     return torch.arange(n) % len(data.classes) if trained.model.classes else None
 
 
-def preview(trained: Trained, data: Dataset, seed: int, drawn: Tensor | None = None) -> Preview:
+def preview(trained: Trained, data: Dataset, seed: int, drawn: Sequence[Any] | None = None) -> Preview:
     """A few things that the model makes; for pictures also those of the training set that are nearest to them.
 
-    `drawn` are outputs of this seed without classes, where there are some already.
+    `drawn` are things of this seed without classes, where there are some already.
     """
     n = _COLUMNS * _ROWS if data.modality == "pictures" else 400 if data.modality == "points" else 6
     labels = _labels(data, trained, n)
-    x = draw(trained, n, seed=seed, labels=labels) if drawn is None or len(drawn) < n else drawn[:n]
-    things = trained.things(x, labels)
+    if drawn is None or len(drawn) < n:
+        drawn = trained.things(draw(trained, n, seed, labels), labels)
+    things = drawn[:n]
     if data.modality != "pictures":
         return _show(things, None, data)
     shown = _show(things, labels.numpy() if labels is not None and len(data.classes) == _COLUMNS else None, data)
-    train = trained.codec.encode(data.train.things)
-    nearest = torch.cdist(x[:_COLUMNS].flatten(1).float(), train.flatten(1).float()).argmin(1)
-    pairs = [*things[:_COLUMNS], *(data.train.things[i] for i in nearest.tolist())]
+    made, train = (torch.from_numpy(np.stack(s)).float().flatten(1) for s in (things[:_COLUMNS], data.train.things))
+    pairs = [*things[:_COLUMNS], *(data.train.things[i] for i in torch.cdist(made, train).argmin(1).tolist())]
     return shown.model_copy(update={"nearest_png": grid(pairs, _COLUMNS, data.levels)})
 
 

@@ -9,8 +9,8 @@ it, other conditions are refused. Cells run through any `concurrent.futures.Exec
 from __future__ import annotations
 
 import fcntl
-import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -22,9 +22,10 @@ from makar.core.errors import MakarError, did_you_mean
 from makar.core.spaces import Columns, Levels, Reals, Tokens
 from makar.data import load as load_data
 from makar.data import rights
-from makar.verbs._isolate import COMMAND, Task, run
+from makar.verbs._isolate import COMMAND, PILOT, Task, run, try_out
 from makar.verbs.budget import Budget
 from makar.verbs.chain import Chain
+from makar.verbs.forecast import forecast
 from makar.verbs.permit import permit
 from makar.verbs.probe import probe
 from makar.verbs.protocol import ANCHORS, PROTOCOL, RESULTS, Cell, Data, Protocol, libraries, read_results
@@ -34,15 +35,20 @@ from makar.verbs.summary import Summary, summarise
 SUMMARY = "summary.json"
 _LOCK = ".lock"
 _STOP = ".stop"
+_SCORING = 30.0  # CPU seconds to score a cell at least
 _SPACES: dict[str, type[Any]] = {"pictures": Levels, "text": Tokens, "rows": Columns, "points": Reals}
 
 
 class Watch(ABC):
     """Is told how a comparison goes; see `makar.apps.table` for the terminal's."""
 
+    def trying(self, protocol: Protocol) -> None:
+        """Before the families are tried for a moment each, to see what they will cost."""
+        return
+
     @abstractmethod
-    def begin(self, protocol: Protocol, cells: int, done: int, workers: int) -> None:
-        """Before the first cell: how many cells there are and how many are already done."""
+    def begin(self, protocol: Protocol, cells: int, done: int, workers: int, seconds: float | None) -> None:
+        """Before the first cell: how many there are, how many are done, and wall seconds that the rest will take."""
 
     @abstractmethod
     def finished(self, cell: Cell) -> None:
@@ -56,7 +62,7 @@ class Watch(ABC):
 class Quiet(Watch):
     """Says nothing."""
 
-    def begin(self, protocol: Protocol, cells: int, done: int, workers: int) -> None:
+    def begin(self, protocol: Protocol, cells: int, done: int, workers: int, seconds: float | None) -> None:
         pass
 
     def finished(self, cell: Cell) -> None:
@@ -78,6 +84,7 @@ def compare(
     options: dict[str, Any] | None = None,
     timeout: float | None = None,
     price: float | None = None,
+    scoring: str | None = None,
     executor: Executor | None = None,
     watch: Watch | None = None,
     retry: bool = False,
@@ -85,11 +92,13 @@ def compare(
     """Compare `families` ("all", names, or names with commas) on the data that `spec` names; results go to `out`.
 
     `n` things of each model are scored, by default 1000 and of text 100. With `retry`, cells of an earlier call that
-    did not come to an end are tried again. `timeout` is in wall seconds a cell; `price` is money per CPU hour, and
-    without one no costs are shown.
+    did not come to an end are tried again. `scoring` is the budget in which one cell is drawn from and scored, by
+    default twice a training's. `timeout` is in wall seconds a cell; `price` is money per CPU hour, and without
+    one no costs are shown. Families that would get too few steps, or need too much memory, are left out.
     Raises MakarError for a family that does not fit, and where `out` holds a comparison under other conditions.
     """
-    protocol = plan(spec, families, budget, seeds, n=n, options=options, timeout=timeout, price=price)
+    protocol = plan(spec, families, budget, seeds, n=n, options=options, timeout=timeout, price=price, scoring=scoring)
+    protocol = foresee(protocol, Path(out), workers=workers, watch=watch)
     return carry_out(protocol, Path(out), workers=workers, executor=executor, watch=watch, retry=retry)
 
 
@@ -103,6 +112,7 @@ def plan(
     options: dict[str, Any] | None = None,
     timeout: float | None = None,
     price: float | None = None,
+    scoring: str | None = None,
 ) -> Protocol:
     """The conditions of a comparison, and which cells it has. Loads the data and probes the machine."""
     limit = Budget.parse(budget, price)
@@ -113,13 +123,17 @@ def plan(
     n = enough(dataset.modality) if n is None else n
     if seeds < 1 or n < 2:
         raise MakarError(f"a comparison needs at least one seed and two generated items, not {seeds} and {n}")
+    spent = Budget.parse(scoring).cpu if scoring else max(_SCORING, 2.0 * (limit.cpu or limit.wall or 0.0))
+    if spent is None:
+        raise MakarError(f"the scoring's budget is CPU seconds, such as 60s, not '{scoring}'")
     return Protocol(
         data=Data.of(spec, given, dataset.manifest),
         families=choose(families, dataset.modality),
         seeds=tuple(range(seeds)),
         budget=budget,
         n=n,
-        timeout=timeout or 10.0 * (limit.cpu or limit.wall or 60.0) + 600.0,
+        scoring=spent,
+        timeout=timeout or 10.0 * (limit.cpu or limit.wall or 60.0) + 5.0 * spent + 300.0,
         price=price,
         machine=probe(),
         libraries=libraries(),
@@ -144,6 +158,35 @@ def choose(families: str | Sequence[str], modality: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def foresee(protocol: Protocol, out: Path, *, workers: int = 2, watch: Watch | None = None) -> Protocol:
+    """The protocol with what each family was seen to cost; those that cannot do with the budget are left out.
+
+    Families that `out` has results of, or that were tried there before, are not tried again. The anchors are made
+    meanwhile and kept. A trial that fails as a whole is no reason not to race: then nothing is foreseen.
+    """
+    with _alone(out):
+        old = _join(protocol, out)
+        known = {trial.family for trial in old.trials} | {c.family for c in read_results(out, old) if c.kind == "cell"}
+        new = tuple(family for family in protocol.families if family not in known)
+        if not new:
+            return old
+        (watch or Quiet()).trying(protocol)
+        text = protocol.model_copy(update={"families": new}).model_dump_json()
+        found = try_out(Task(text, ANCHORS, workers, protocol.timeout, str(out.resolve() / _STOP), PILOT))
+        if found is None:
+            return protocol
+        protocol = protocol.model_copy(
+            update={"trials": (*old.trials, *found.trials), "overhead": found.overhead or old.overhead}
+        )
+        protocol.write(out)
+        if not any(c.kind == "anchor" for c in read_results(out, protocol)):
+            for cell in found.cells:
+                files.append_line(
+                    out / RESULTS, cell.model_copy(update={"protocol": protocol.digest}).model_dump_json()
+                )
+        return protocol
+
+
 def carry_out(
     protocol: Protocol,
     out: Path,
@@ -163,19 +206,21 @@ def carry_out(
         protocol = _join(protocol, out)
         protocol.write(out)
         done = {(c.family, c.seed) for c in read_results(out, protocol) if c.status == "ok" or not retry}
-        wanted = [(family, seed) for seed in protocol.seeds for family in protocol.families]
+        wanted = [(family, seed) for seed in protocol.seeds for family in protocol.racing]
         left = [cell for cell in wanted if cell not in done]
         if ("floor", 0) not in done:
             left.insert(0, (ANCHORS, 0))
         text, stop = protocol.model_dump_json(), str(out.resolve() / _STOP)
         tasks = [Task(text, family, seed, protocol.timeout, stop, command) for family, seed in left]
-        watch.begin(protocol, len(wanted), len(wanted) - sum(cell in left for cell in wanted), workers)
+        undone = [cell for cell in left if cell in wanted]
+        seconds = forecast(protocol, Counter(family for family, _ in undone), workers)
+        watch.begin(protocol, len(wanted), len(wanted) - len(undone), workers, seconds)
         if executor is not None:
-            complete = _make(tasks, executor, out, watch)
+            complete = _make(tasks, executor, out, watch) and _anchor_the_slow(protocol, command, executor, out, watch)
         else:
             with ThreadPoolExecutor(max_workers=max(1, workers)) as own:
-                complete = _make(tasks, own, out, watch)
-        summary = summarise(protocol, read_results(out, protocol))
+                complete = _make(tasks, own, out, watch) and _anchor_the_slow(protocol, command, own, out, watch)
+        summary = summarise(protocol, read_results(out, protocol)).model_copy(update={"interrupted": not complete})
         files.write_json(out / SUMMARY, summary.model_dump(mode="json"))
         watch.end(complete)
         return summary
@@ -195,6 +240,8 @@ def _join(protocol: Protocol, out: Path) -> Protocol:
         )
     return protocol.model_copy(
         update={
+            "trials": protocol.trials or old.trials,
+            "overhead": protocol.overhead or old.overhead,
             "families": tuple(dict.fromkeys([*old.families, *protocol.families])),
             "seeds": tuple(sorted({*old.seeds, *protocol.seeds})),
         }
@@ -218,6 +265,17 @@ def _make(tasks: Sequence[Task], executor: Executor, out: Path, watch: Watch) ->
                 _keep(future, futures[future], out)
         return False
     return True
+
+
+def _anchor_the_slow(protocol: Protocol, command: tuple[str, ...], executor: Executor, out: Path, watch: Watch) -> bool:
+    """Floor and ceiling at the numbers of items that slow families were scored on, where they are not there yet."""
+    cells = read_results(out, protocol)
+    wanted = {c.drawn for c in cells if c.kind == "cell" and c.drawn and c.drawn != protocol.n}
+    wanted -= {c.seed for c in cells if c.kind == "anchor"}
+    text, stop = protocol.model_dump_json(), str(out.resolve() / _STOP)
+    return _make(
+        [Task(text, ANCHORS, n, protocol.timeout, stop, command) for n in sorted(wanted)], executor, out, watch
+    )
 
 
 def _keep(future: Future[list[Cell]], task: Task, out: Path) -> list[Cell]:
@@ -246,10 +304,3 @@ def _alone(out: Path) -> Iterator[None]:
         (out / _STOP).unlink(missing_ok=True)
         yield
         (out / _STOP).unlink(missing_ok=True)
-
-
-def estimate(protocol: Protocol, cells: int, workers: int) -> float | None:
-    """Seconds that training `cells` will take at least on `workers` workers, where the budget is in time."""
-    limit = protocol.limits()
-    seconds = [s for s in (limit.cpu, limit.wall) if s is not None]
-    return math.ceil(cells / max(1, workers)) * min(seconds) if seconds else None

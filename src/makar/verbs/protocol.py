@@ -67,6 +67,18 @@ class Data(Record):
         )
 
 
+class Trial(Record):
+    """What a family was seen to cost in the few moments that it was tried for; see `makar.verbs.pilot`."""
+
+    family: str
+    refused: str = ""  # one sentence, where it is left out of the race
+    training: float  # CPU seconds of one training
+    steps: int | None = None  # that the budget pays for; None where the family makes one pass, or no step was finished
+    tile: float | None = None  # CPU seconds to draw one tile; None where it was not finished in the time given
+    nats: float | None = None  # CPU seconds for the log-likelihood of one held-out row; None where there is none
+    peak_mib: float | None = None
+
+
 class Protocol(Record):
     """All that the cells of a comparison have in common, and which cells there are."""
 
@@ -75,11 +87,28 @@ class Protocol(Record):
     families: tuple[str, ...]
     seeds: tuple[int, ...]
     budget: str  # of one training, in words that `Budget.parse` understands
-    n: int  # items generated for the scores of one cell
+    n: int  # items generated for the scores of one cell, fewer where `scoring` does not pay for them
+    scoring: float = 60.0  # CPU seconds in which one cell is drawn from and scored
     timeout: float  # wall seconds after which a cell is ended
     price: float | None = None  # money per CPU hour, as the user stated it
     machine: Machine
     libraries: dict[str, str]
+    trials: tuple[Trial, ...] = ()  # of the families, where they were tried beforehand
+    overhead: float | None = None  # CPU seconds of a cell beside training, drawing and likelihood, as seen beforehand
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """The families that do not race, each with its reason."""
+        return {trial.family: trial.refused for trial in self.trials if trial.refused}
+
+    @property
+    def racing(self) -> tuple[str, ...]:
+        """The families of which there are cells."""
+        return tuple(family for family in self.families if family not in self.left_out)
+
+    def trial(self, family: str) -> Trial | None:
+        """What the family was seen to cost; None where it was not tried."""
+        return next((trial for trial in self.trials if trial.family == family), None)
 
     def limits(self) -> Budget:
         """The budget of one training."""
@@ -92,6 +121,7 @@ class Protocol(Record):
             "options": self.data.options,
             "budget": self.budget,
             "n": self.n,
+            "scoring": f"{self.scoring:g} CPU s",
             "processor": self.machine.cpu,
             "libraries": self.libraries,
         }
@@ -162,11 +192,12 @@ class Cell(Record):
 
     kind: Literal["cell", "anchor"] = "cell"
     family: str  # for an anchor "floor" or "ceiling"
-    seed: int
+    seed: int  # of an anchor: the items that were scored, where they are fewer than the protocol's n, else 0
     status: Status = "ok"
     reason: str = ""  # one sentence, where the status is not "ok"
     protocol: str = ""  # digest of the conditions
     scores: dict[str, Value] = Field(default_factory=dict)  # by full metric name
+    drawn: int | None = None  # items generated for the scores
     seconds: float | None = None  # wall seconds of training
     cpu_seconds: float | None = None  # CPU seconds of training
     peak_mib: float | None = None  # most memory that the cell's process held

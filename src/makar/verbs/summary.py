@@ -117,6 +117,8 @@ class Summary(Record):
     families: tuple[FamilySummary, ...]
     advice: tuple[str, ...]
     complete: bool
+    left_out: dict[str, str] = Field(default_factory=dict)  # families that did not race, each with its reason
+    interrupted: bool = False  # stopped by the user; the same command goes on
 
     def family(self, name: str) -> FamilySummary:
         return next(f for f in self.families if f.family == name)
@@ -131,7 +133,7 @@ def summarise(protocol: Protocol, cells: Sequence[Cell]) -> Summary:
     roles = {role: name for role, starts in _ROLES.items() if (name := _pick(made, starts)) is not None}
     higher = any(c.scores[headline].higher_is_better for c in made if headline in c.scores) if headline else False
     families = []
-    for name in protocol.families:
+    for name in protocol.racing:
         own = [c for c in made if c.family == name]
         if own:
             families.append(_family(name, own, headline, roles, floor, ceiling, protocol))
@@ -151,7 +153,8 @@ def summarise(protocol: Protocol, cells: Sequence[Cell]) -> Summary:
         ceiling=ceiling,
         families=tuple(families),
         advice=(),
-        complete=len(made) == len(protocol.families) * len(protocol.seeds),
+        complete=len(made) == len(protocol.racing) * len(protocol.seeds),
+        left_out=protocol.left_out,
     )
     return summary.model_copy(update={"advice": tuple(advise(summary))})
 
