@@ -17,7 +17,7 @@ from makar.apps.report import render, write_report
 from makar.apps.table import Lines, show
 from makar.core import files
 from makar.core.errors import MakarError
-from makar.verbs.protocol import RESULTS, Preview
+from makar.verbs.protocol import RESULTS, Preview, Trial
 from makar.verbs.summary import summarise
 from tests.verbs import made_up
 
@@ -112,7 +112,7 @@ def test_every_modality_shows_what_was_made(modality: str, preview: Preview, sho
 
 
 def test_it_can_be_written_before_anything_is_known() -> None:
-    assert "No family came to a score yet" in render(made_up.protocol(), [])
+    assert "No family came to a score; the reasons" in render(made_up.protocol(), [])
     lone = made_up.cell("gan", scores={}, speed=None, preview=None, history=(), cpu_seconds=None)
     assert "This comparison is not finished" in render(made_up.protocol(), [lone])
 
@@ -225,15 +225,17 @@ def test_copying_is_red_in_the_table() -> None:
 def test_plain_lines_say_what_it_will_take_and_how_it_went() -> None:
     out = io.StringIO()
     lines = Lines(Console(file=out, width=60))
-    lines.begin(made_up.protocol(), cells=36, done=4, workers=2)
+    left = Trial(family="flow", refused="it would get 3 steps", training=20.0)
+    lines.begin(made_up.protocol(trials=(left,)), cells=36, done=4, workers=2, seconds=620.0)
     lines.finished(made_up.cell("gan"))
     lines.finished(made_up.cells()[-1].model_copy(update={"status": "timeout", "reason": "it [took] too long"}))
     lines.end(complete=False)
     said = out.getvalue().splitlines()
     assert said[0] == (
-        "32 trainings of 20 CPU seconds on 2 workers: at least 5.33 min of training, and scoring on top; "
-        "4 of 36 are there already"
+        "32 trainings of 20 CPU seconds on 2 workers: about 10.3 min, scoring included; 4 of 36 are there already"
     )
+    assert said[1] == "left out: flow: it would get 3 steps"
+    said = said[1:]
     assert said[1] == "gan, seed 0: done in 30 s (31 to go)"
     assert "timeout: it [took] too long (30 to go)" in said[2]
     assert said[3].startswith("stopped; what is finished is kept")

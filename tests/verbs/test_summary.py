@@ -8,6 +8,7 @@ import pytest
 
 from makar.verbs.protocol import Cell, Value
 from makar.verbs.summary import FamilySummary, Summary, pareto, summarise
+from makar.verbs.verdict import TIERS
 from makar.verbs.words import counted, duration, number, short
 from tests.verbs import made_up
 
@@ -100,8 +101,9 @@ def whole() -> Summary:
 
 def test_families_are_ranked_and_copiers_do_not_stand_on_the_front() -> None:
     summary = whole()
-    medians = [f.headline.median for f in summary.families if f.headline]
-    assert medians == sorted(medians)
+    order = [(TIERS[f.verdict], f.headline.median) for f in summary.families if f.headline]
+    assert order == sorted(order), "what nobody should take comes after the rest, however good its score"
+    assert summary.families[0].verdict == "good"
     kernel = summary.family("kernel")
     assert kernel.verdict == "copies"
     assert not kernel.pareto_sampling
@@ -127,12 +129,74 @@ def test_the_advice_names_what_the_numbers_name() -> None:
 def test_it_recommends_nothing_where_nothing_passes() -> None:
     cells = [c for c in made_up.cells() if c.family in ("kernel", "meanflow", "floor", "ceiling")]
     summary = summarise(made_up.protocol(families=("kernel", "meanflow")), cells)
-    assert "no family passed every check" in summary.advice[0]
+    assert "No family is good yet" in summary.advice[0]
     assert "take " not in summary.advice[0]
+    assert "nearest is meanflow (misses variety" in summary.advice[0]
+    assert "kernel" not in summary.advice[0], "who copies is not named as a candidate"
     nothing = summarise(made_up.protocol(), [])
-    assert nothing.advice == ("No family came to a score yet; the reasons stand with each.",)
+    assert nothing.advice == ("No family came to a score; the reasons stand with each.",)
     assert nothing.families == ()
     assert not nothing.complete
+
+
+def learning(budget: str, losses: list[float], n: int = 1000) -> Summary:
+    """One family that is rough, with a curve of its loss."""
+    fd = f"fd[probe]@{n}/{n}"
+    cells = [
+        c.model_copy(update={"scores": {fd: made_up.value(v)}})
+        for c, v in zip(made_up.anchors(), (0.1, 10.0), strict=True)
+    ]
+    history = tuple({"step": float(i), "loss": loss} for i, loss in enumerate(losses))
+    cells.append(made_up.cell("vae", scores={fd: made_up.value(5.0)}, history=history))
+    return summarise(made_up.protocol(families=("vae",), budget=budget), cells)
+
+
+def test_advice_reads_the_curve() -> None:
+    """Still falling: the command for a longer race. Level: not."""
+    falling = learning("20s", [100.0 - i for i in range(80)])
+    assert any("vae was still learning at the end" in line and "--budget 80s" in line for line in falling.advice)
+    steps = learning("500 steps", [100.0 - i for i in range(80)])
+    assert any("--budget '2000 steps'" in line for line in steps.advice)
+    level = learning("20s", [100.0 - i for i in range(40)] + [60.0] * 40)
+    assert not any("still learning" in line for line in level.advice)
+    assert any("--size 32" in line for line in level.advice), "and there is something to do all the same"
+
+
+def test_advice_says_what_in_the_data_stands_in_the_way() -> None:
+    few = learning("20s", [1.0], n=60)
+    assert any("Only 60 held-out items" in line and "--held-out" in line for line in few.advice)
+
+
+@pytest.mark.parametrize(
+    ("caveat", "verdict"), [("COPYING: near", "copies"), ("COLLAPSE: all alike", "collapsed"), ("NOISE: snow", "noisy")]
+)
+def test_an_alarm_of_a_metric_is_a_verdict_and_the_last_in_the_list(caveat: str, verdict: str) -> None:
+    found = one(0.01, caveats=(caveat,))
+    assert (found.verdict, found.reasons[0]) == (verdict, caveat.partition(": ")[2])
+    both = one(0.01, caveats=(caveat, "COLLAPSE: all alike"))
+    assert both.verdict == "collapsed", "a collapsed blur lies near every training picture and copies none"
+
+
+def aligned(drawn: int, fd: float, floor_there: float) -> FamilySummary:
+    """A family scored on `drawn` items, where real items score 0.1 at 1000 and `floor_there` at that number."""
+    few = made_up.FD.replace("@1000", f"@{drawn}")
+    anchors = [
+        c.model_copy(update={"scores": {made_up.FD: made_up.value(v)}})
+        for c, v in zip(made_up.anchors(), (0.1, 10.0), strict=True)
+    ]
+    slow = anchors[0].model_copy(update={"seed": drawn, "scores": {few: made_up.value(floor_there)}})
+    cell = made_up.cell("vae", scores={few: made_up.value(fd), "bits/dim (exact)@64": made_up.value(3.0)}, drawn=drawn)
+    other = made_up.cell("gan", scores={made_up.FD: made_up.value(0.5), made_up.EXACT: made_up.value(2.0)}, drawn=1000)
+    return summarise(made_up.protocol(families=("vae", "gan")), [*anchors, slow, cell, other]).family("vae")
+
+
+def test_scores_on_fewer_items_share_the_column_moved_by_the_floor() -> None:
+    found = aligned(250, fd=0.9, floor_there=0.3)
+    assert found.headline is not None
+    assert found.headline.median == pytest.approx(0.9 - (0.3 - 0.1))
+    assert any("scored on 250 items only" in caveat for caveat in found.headline.caveats)
+    assert found.headline.high - found.headline.low == pytest.approx(0.09), "the interval of the few items stays"
+    assert found.scores[made_up.EXACT].median == 3.0, "a mean over items is taken as it is"
 
 
 def test_money_is_shown_only_at_a_stated_price() -> None:

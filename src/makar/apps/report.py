@@ -24,7 +24,8 @@ from makar.apps.glossary import explain
 from makar.core import files
 from makar.verbs.protocol import PROTOCOL as PROTOCOL_FILE
 from makar.verbs.protocol import Cell, Preview, Protocol, read_results
-from makar.verbs.summary import NEAREST, RECALL, FamilySummary, Stat, Summary, summarise
+from makar.verbs.summary import FamilySummary, Summary, summarise
+from makar.verbs.verdict import NEAREST, RECALL, Stat
 from makar.verbs.words import counted, duration, number, short
 
 REPORT = "report.html"

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from makar.verbs.compare import Watch
 from makar.verbs.protocol import Cell, Protocol, Value
-from makar.verbs.summary import FamilySummary, Stat, Summary
+from makar.verbs.summary import FamilySummary, Summary
+from makar.verbs.verdict import TIERS, Stat
 from makar.verbs.words import duration, number, short
 
 WIDTH = 110
@@ -65,8 +66,8 @@ def show(summary: Summary, console: Console | None = None) -> None:
 
 
 def _best(summary: Summary) -> dict[str, str]:
-    """Which family is best in a column, copiers left aside."""
-    honest = [f for f in summary.families if f.verdict != "copies"]
+    """Which family is best in a column, those left aside that nobody should take."""
+    honest = [f for f in summary.families if TIERS[f.verdict] < 2]
     best = {}
     ranked = [f for f in honest if f.headline is not None]
     if ranked:

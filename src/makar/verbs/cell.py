@@ -84,6 +84,10 @@ def measure(protocol: Protocol, family: str, seed: int) -> Cell:
     things = trained.things(draw(trained, n, seed, labels), labels) if n else []
     speed = describe_speed(latencies, -(-n // TILE) * TILE, time.process_time() - start)
     scores = _scores(trained, data, stick, things, labels, protocol, seed) if n else []
+    if not n:
+        fewest = ladder(protocol.n)[-1]
+        why = f"drawing {fewest} items takes over half of the {protocol.scoring:g} CPU seconds that scoring may take"
+        record.events.append({"step": record.steps, "kind": "unscored", "why": f"{why}; give --scoring more"})
     learnt = any(True for _ in trained.model.parameters())
     tensors = [*trained.model.parameters(), *trained.model.buffers()]
     return Cell(

@@ -2,8 +2,9 @@
 
 Every figure is a median over seeds beside its worst seed. A family is called good only if it is better than the trivial
 ceiling by most of the way to the floor, keeps the data's variety (recall), and neither copies the training set nor
-strays further from it than fresh data does (nearest-neighbour ratio); the thresholds stand below and in the summary.
-A Pareto front holds the families that no other beats on quality and cost at once; copiers do not compete.
+strays further from it than fresh data does (nearest-neighbour ratio); `verdict.py` has the thresholds. What nobody
+should take (copies, collapsed, noise, trivial) is listed after the rest and does not compete for the Pareto fronts,
+which hold the families that no other beats on quality and cost at once.
 """
 
 from __future__ import annotations
@@ -13,21 +14,14 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import chain
 from statistics import median
-from typing import Literal
 
 from pydantic import Field
 
 from makar.metrics._stability import over_seeds
 from makar.verbs._advice import advise
+from makar.verbs._align import align
 from makar.verbs.protocol import Cell, Protocol, Record, Value
-from makar.verbs.words import number
-
-RECALL = 0.75
-NEAREST = (0.85, 1.25)
-FIRED = "COPYING"
-"""How the caveat begins with which the copying check says that it has fired."""
-
-CLOSED = 0.8  # share of the way from ceiling to floor
+from makar.verbs.verdict import CLOSED, NEAREST, RECALL, TIERS, Case, Stat, Verdict, anchor, judge
 
 HEADLINES: dict[str, tuple[str, ...]] = {
     "pictures": ("fd[",),
@@ -41,20 +35,6 @@ _ROLES: dict[str, tuple[str, ...]] = {
     "nearest": ("nn ratio", "dcr ratio"),
     "agreement": ("agreement",),
 }
-
-Verdict = Literal["good", "rough", "copies", "misses variety", "trivial", "unstable", "failed", "unscored"]
-
-
-class Stat(Record):
-    """One score of one family over its seeds."""
-
-    median: float
-    worst: float
-    low: float  # the lowest and highest seed; with one seed, the 95 % interval of its score
-    high: float
-    values: tuple[float, ...]
-    higher_is_better: bool | None
-    caveats: tuple[str, ...] = ()  # of all seeds
 
 
 class Stability(Record):
@@ -85,6 +65,7 @@ class FamilySummary(Record):
     parameters: int | None = None
     size_bytes: int | None = None
     steps: int | None = None
+    falling: float | None = None  # share of the whole fall of the loss that came in the last quarter of the training
     flops: float | None = None  # of one item in one training step
     gflops: float | None = None  # 1e9 operations a CPU second of training, counted by hand
     of_peak: float | None = None  # that as a share of what matrix products reach on this machine
@@ -126,6 +107,7 @@ class Summary(Record):
 
 def summarise(protocol: Protocol, cells: Sequence[Cell]) -> Summary:
     """The summary of the cells made so far."""
+    cells = align(cells, protocol.n)
     made = [c for c in cells if c.kind == "cell"]
     anchors = {c.family: c.scores for c in cells if c.kind == "anchor"}
     floor, ceiling = anchors.get("floor", {}), anchors.get("ceiling", {})
@@ -137,8 +119,8 @@ def summarise(protocol: Protocol, cells: Sequence[Cell]) -> Summary:
         own = [c for c in made if c.family == name]
         if own:
             families.append(_family(name, own, headline, roles, floor, ceiling, protocol))
-    if headline is not None and _anchor(floor, headline) is None:
-        families = [_beside_the_best(f, families, _anchor(ceiling, headline), higher) for f in families]
+    if headline is not None and anchor(floor, headline) is None:
+        families = [_beside_the_best(f, families, anchor(ceiling, headline), higher) for f in families]
     families = _fronts(families, higher)
     families.sort(key=lambda f: _rank(f, higher))
     summary = Summary(
@@ -205,7 +187,11 @@ def _family(
     names = dict.fromkeys(chain.from_iterable(c.scores for c in ok))
     scores = {n: s for n in names if (s := _stat([c.scores[n] for c in ok if n in c.scores])) is not None}
     main = scores.get(headline) if headline else None
-    verdict, reasons = _judge(scores, main, headline, roles, floor, ceiling, bool(ok), len(failures))
+    case = Case(
+        scores=scores, headline=headline, roles=roles, floor=floor, ceiling=ceiling, finished=len(ok),
+        failed=len(failures), collapsed=sum(map(_collapsed, ok)), unscored=_unscored(ok),
+    )  # fmt: skip
+    verdict, reasons = judge(case)
     speeds = [c.speed for c in ok if c.speed is not None]
     cpu = _median([c.cpu_seconds for c in ok])
     thousand = _median([1000.0 / s.per_cpu_second for s in speeds])
@@ -229,6 +215,7 @@ def _family(
         parameters=next((c.parameters for c in ok), None),
         size_bytes=next((c.size_bytes for c in ok), None),
         steps=_whole([c.steps for c in ok]),
+        falling=_median([_falling(c) for c in ok]),
         flops=next((c.flops for c in ok), None),
         gflops=gflops,
         of_peak=None if gflops is None or not peak else gflops / peak,
@@ -244,6 +231,23 @@ def _family(
 
 def _gflops(cell: Cell) -> float | None:
     return cell.training_flops / cell.cpu_seconds / 1e9 if cell.training_flops and cell.cpu_seconds else None
+
+
+def _falling(cell: Cell) -> float | None:
+    """Share of the fall of a loss, smoothed, that came in its last quarter; None for one pass or a loss that rose."""
+    losses = [loss for point in cell.history if (loss := point.get("loss")) is not None]
+    if len(losses) < 16:
+        return None
+    width = max(2, len(losses) // 8)
+    first, before, last = (
+        median(losses[i : i + width]) for i in (0, 3 * len(losses) // 4 - width, len(losses) - width)
+    )
+    return (before - last) / (first - last) if first > last else None
+
+
+def _unscored(cells: Sequence[Cell]) -> str:
+    """Why a cell was not scored, or an empty string."""
+    return next((str(e.get("why")) for c in cells for e in c.events if e.get("kind") == "unscored"), "")
 
 
 def _collapsed(cell: Cell) -> bool:
@@ -288,57 +292,11 @@ def _whole(values: Sequence[int | None]) -> int | None:
     return None if found is None else round(found)
 
 
-def _judge(
-    scores: dict[str, Stat],
-    main: Stat | None,
-    headline: str | None,
-    roles: dict[str, str],
-    floor: dict[str, Value],
-    ceiling: dict[str, Value],
-    any_ok: bool,
-    failed: int,
-) -> tuple[Verdict, tuple[str, ...]]:
-    """Verdict and all that speaks against a family, the gravest first."""
-    if not any_ok:
-        return "failed", ("no training came to an end",)
-    against: list[tuple[Verdict, str]] = []
-    nearest, recall = scores.get(roles.get("nearest", "")), scores.get(roles.get("recall", ""))
-    fired = [c for s in scores.values() for c in s.caveats if c.startswith(FIRED)]
-    if fired:
-        against.append(("copies", fired[0].removeprefix(FIRED).lstrip(": ")))
-    top, bottom = _anchor(ceiling, headline), _anchor(floor, headline)
-    if main is not None and top is not None:
-        sign = 1.0 if main.higher_is_better else -1.0
-        if sign * (main.median - top) <= 0:
-            why = f"its score {number(main.median)} is no better than the ceiling's {number(top)}"
-            against.append(("trivial", why))
-        elif sign * (main.worst - top) <= 0:
-            why = f"its worst seed ({number(main.worst)}) is no better than the ceiling ({number(top)})"
-            against.append(("unstable", why))
-    if failed:
-        against.append(("unstable", f"{failed} of its trainings did not come to an end"))
-    if recall is not None and recall.median < RECALL:
-        against.append(("misses variety", f"recall {recall.median:.2f} < {RECALL}: part of the data is never made"))
-    if main is not None and top is not None and bottom is not None and top != bottom:
-        closed = (top - main.median) / (top - bottom)
-        if 0 < closed < CLOSED:
-            against.append(("rough", f"it goes {closed:.0%} of the way from ceiling to floor, less than {CLOSED:.0%}"))
-    if nearest is not None and nearest.median < NEAREST[0] and not fired:
-        why = f"nearest-neighbour ratio {nearest.median:.2f} < {NEAREST[0]}: closer to training data than fresh data"
-        against.append(("rough", why))
-    if nearest is not None and nearest.median > NEAREST[1]:
-        why = f"nearest-neighbour ratio {nearest.median:.2f} > {NEAREST[1]}: further from training data than fresh data"
-        against.append(("rough", why))
-    if against:
-        return against[0][0], tuple(reason for _, reason in against)
-    return ("good", ()) if main is not None else ("unscored", (f"it has no {headline}",))
-
-
 def _beside_the_best(
     f: FamilySummary, families: Sequence[FamilySummary], top: float | None, higher: bool
 ) -> FamilySummary:
     """Where the data have no floor (nothing says how few bits a text takes), the best family stands for it."""
-    able = [g for g in families if g.headline is not None and g.verdict != "copies"]
+    able = [g for g in families if g.headline is not None and TIERS[g.verdict] < 2]
     if top is None or f.headline is None or f.verdict != "good" or not able:
         return f
     best = min(able, key=lambda g: _loss(g, higher))
@@ -350,19 +308,16 @@ def _beside_the_best(
     return f.model_copy(update={"verdict": "rough", "reasons": (why,)})
 
 
-def _anchor(scores: dict[str, Value], name: str | None) -> float | None:
-    return scores[name].value if name in scores else None
-
-
 def _rank(f: FamilySummary, higher: bool) -> tuple[int, float, str]:
+    tier = TIERS[f.verdict]
     if f.headline is None:
-        return (2 if f.verdict == "failed" else 1, 0.0, f.family)
-    return (0, -f.headline.median if higher else f.headline.median, f.family)
+        return (tier, math.inf, f.family)
+    return (tier, -f.headline.median if higher else f.headline.median, f.family)
 
 
 def _fronts(families: Sequence[FamilySummary], higher: bool) -> list[FamilySummary]:
     """The families with their membership of both Pareto fronts."""
-    able = [f for f in families if f.headline is not None and f.verdict != "copies"]
+    able = [f for f in families if f.headline is not None and TIERS[f.verdict] < 2]
     training = pareto([(f.family, f.cpu_seconds, _loss(f, higher)) for f in able])
     sampling = pareto([(f.family, f.sampling_cpu_seconds, _loss(f, higher)) for f in able])
     return [
