@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ import pytest
 import torch
 
 import makar
-from makar.data import Dataset
-from makar.verbs.score import anchors, held_out, score, yardstick
+from makar.data import Dataset, Split
+from makar.verbs.score import anchors, balanced_labels, held_out, score, yardstick
 from makar.verbs.train import fit
 
 
@@ -55,3 +56,41 @@ def test_things_read_by_the_yardstick_have_the_features_of_its_own_rows() -> Non
     assert known is not None
     assert again.features is not None
     assert torch.equal(again.features, known)
+
+
+def test_a_limit_in_seconds_reads_a_random_part_with_its_own_units_and_classes() -> None:
+    """Of 500 held-out digits the first 8 of the seed's order are read; each is asked for as the class that it is."""
+    data = makar.data("digits")
+    trained = fit("gaussian", data, "1s")
+    whole, part = held_out(trained, data), held_out(trained, data, seconds=1e-9)
+    assert whole is not None
+    assert part is not None
+    assert (len(whole.log_prob.nats), whole.units) == (500, 500 * 64)
+    assert (len(part.log_prob.nats), part.units) == (8, 8 * 64)
+    spread = float(whole.log_prob.nats.std())
+    assert abs(float(part.log_prob.nats.mean() - whole.log_prob.nats.mean())) < 3 * spread / 8**0.5
+    assert data.held_out.labels is not None
+    wrong = replace(data, held_out=Split(data.held_out.things, np.roll(data.held_out.labels, 1)))
+    mixed = held_out(trained, wrong, seconds=1e-9)
+    assert mixed is not None
+    assert float(mixed.log_prob.nats.mean()) < float(part.log_prob.nats.mean()) - 5 * spread / 8**0.5
+    other = held_out(trained, data, seed=1, seconds=1e-9)
+    assert other is not None
+    assert not torch.equal(other.log_prob.nats, part.log_prob.nats)
+    again = held_out(trained, data, seconds=60.0)
+    assert again is not None
+    assert (len(again.log_prob.nats), again.units) == (500, 500 * 64)
+
+
+@pytest.mark.parametrize(
+    ("labels", "n", "expected"),
+    [
+        ([0, 1, 2, 0, 1, 2], 9, [0, 0, 0, 1, 1, 1, 2, 2, 2]),
+        ([0, 0, 0, 0, 1, 2, 2, 2], 8, [0, 0, 0, 0, 1, 2, 2, 2]),  # more than twice as often: as in the data
+        ([1, 1, 0, 0, 0], 4, [0, 0, 1, 1]),
+    ],
+)
+def test_classes_that_are_scored(labels: list[int], n: int, expected: list[int]) -> None:
+    found = balanced_labels(torch.tensor(labels), n, max(labels) + 1)
+    assert found is not None
+    assert found.tolist() == expected

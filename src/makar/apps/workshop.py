@@ -24,6 +24,10 @@ from makar.verbs.guard import remember_items
 from makar.verbs.hand_over import hand_over
 from makar.verbs.permit import permit
 from makar.verbs.train import fit, prepare
+from makar.verbs.words import short
+
+READING = 60.0
+"""CPU seconds that the likelihood of held-out items may take when one model is scored; it then rests on fewer of them."""
 
 
 def train_one(
@@ -58,7 +62,7 @@ def train_one(
     checkpoint = out.with_name(f".{out.name}.checkpoint")
     with follow(plan.family, quiet=as_json) as watch:
         trained = fit(plan.family, data, limits, seed, checkpoint=checkpoint, watch=watch, **given)
-    scores = scoring.score(trained, data, scored) if scored is not None else []
+    scores = scoring.score(trained, data, scored, seconds=READING) if scored is not None else []
     chain.save(trained, out, {"spec": spec, "options": options}, scores)
     remember_items(chain, data, trained)
     record = trained.record
@@ -121,7 +125,7 @@ def score_one(model: Path, spec: str, options: dict[str, Any], n: int | None, se
             f"note: {model} was trained on other data than {data.name}; held-out items may have been seen", err=True
         )
     stick = scoring.yardstick(data)
-    scores = scoring.score(trained, data, n, seed, stick)
+    scores = scoring.score(trained, data, n, seed, stick, READING)
     anchors = scoring.anchors(data, n, seed, stick)
     if as_json:
         named = {"scores": scores, **anchors}
@@ -141,7 +145,7 @@ def _table(scores: list[Score], floor: list[Score], ceiling: list[Score]) -> Tab
         better = {True: "higher", False: "lower", None: ""}[s.higher_is_better]
         ends = [f"{a[s.name]:.4g}" if s.name in a else "" for a in (floors, ceilings)]
         table.add_row(escape(s.name), f"{s.value:.4g}", f"{s.low:.4g} … {s.high:.4g}", *ends, better)
-    notes = dict.fromkeys(c for s in scores for c in s.caveats)
+    notes = dict.fromkeys(f"{short(s.name)}: {c}" for s in scores for c in s.caveats)
     table.caption = escape("\n".join(notes)) if notes else None
     return table
 

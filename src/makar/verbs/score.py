@@ -214,14 +214,22 @@ def score_things(
 
 
 def score(
-    trained: Trained, data: Dataset, n: int | None = None, seed: int = 1, stick: Yardstick | None = None
+    trained: Trained,
+    data: Dataset,
+    n: int | None = None,
+    seed: int = 1,
+    stick: Yardstick | None = None,
+    seconds: float | None = None,
 ) -> list[Score]:
-    """Draw n outputs (`enough` of them where n is None), classes as in the training data, and compare them."""
+    """Draw n outputs (`enough` of them where n is None), classes as in the training data, and compare them.
+
+    `seconds` are the CPU seconds that reading held-out things may take; see `held_out`.
+    """
     stick = stick or yardstick(data)
     n = n or enough(data.modality)
     labels = wanted_labels(trained, stick, n)
     things = trained.things(draw(trained, n, seed, labels), labels)
-    return score_things(stick, things, labels, held_out(trained, data, seed), {"family": trained.family})
+    return score_things(stick, things, labels, held_out(trained, data, seed, seconds), {"family": trained.family})
 
 
 def wanted_labels(trained: Trained, stick: Yardstick, n: int) -> Tensor | None:

@@ -34,6 +34,7 @@ from makar.verbs.trained import Trained
 from makar.verbs.words import listed, number, short
 
 FACTORS = (0.5, 1.0, 2.0)
+_READING = 20.0  # CPU seconds for the likelihood of held-out items
 
 
 class Trial(Record):
@@ -162,7 +163,7 @@ def _scores(trained: Trained, data: Dataset, stick: Yardstick, n: int, seed: int
     labels = wanted_labels(trained, stick, n)
     x = draw(trained, n, seed, labels)
     made = trained.things(x, labels)
-    return {s.name: s for s in score_things(stick, made, labels, held_out(trained, data, seed))}
+    return {s.name: s for s in score_things(stick, made, labels, held_out(trained, data, seed, _READING))}
 
 
 def _headline(scores: dict[str, Score], modality: str) -> str:
