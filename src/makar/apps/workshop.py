@@ -27,7 +27,7 @@ from makar.verbs.train import fit, prepare
 from makar.verbs.words import short
 
 READING = 60.0
-"""CPU seconds that the likelihood of held-out items may take when one model is scored; it then rests on fewer of them."""
+"""CPU seconds that the likelihood of held-out items may take when one model is scored; then fewer of them count."""
 
 
 def train_one(

@@ -16,6 +16,7 @@ _FASTER = 3.0  # how many times faster a family must be to be worth naming
 _STILL_FALLING = 0.02  # share of its loss's whole fall that came in the last quarter: more steps would help
 _MORE = 4  # times the budget that is worth trying
 _FEW = 100  # held-out items under which intervals are too wide to rank by
+_NEEDED = re.compile(r"--budget (\d+)s")
 _HELD_OUT = re.compile(r"@\d+/(\d+)")
 
 
@@ -83,8 +84,7 @@ def _counted(ranked: Sequence[FamilySummary]) -> str:
 def _way_out(summary: Summary, families: Sequence[FamilySummary]) -> str:
     longer = _longer(summary.budget)
     if summary.left_out:
-        names = ",".join(list(summary.left_out)[:2])
-        return f"Families that were left out may do better: --families {names} with the budget that their reasons name."
+        return f"Families that were left out may do better; or try --budget {longer}."
     if summary.modality == "pictures":
         return f"Try smaller pictures (--size 32 or less), or --budget {longer}."
     return f"Try --budget {longer}, or more data."
@@ -153,9 +153,16 @@ def _beware(summary: Summary) -> list[str]:
     if broken:
         counted = listed([f"{f.family} ({len(f.failures)})" for f in broken])
         said.append(f"Some trainings did not come to an end: {counted}.")
-    if summary.left_out:
-        said.append(f"Left out: {'; '.join(f'{name}, since {why}' for name, why in summary.left_out.items())}.")
-    return said
+    return said + _left_out(summary)
+
+
+def _left_out(summary: Summary) -> list[str]:
+    """Who did not race, and the budget with which all of them could that lack steps; each reason is on the page."""
+    if not summary.left_out:
+        return []
+    needed = [int(found[1]) for why in summary.left_out.values() if (found := _NEEDED.search(why))]
+    remedy = f"; with --budget {max(needed)}s {'it' if len(needed) == 1 else 'they'} could race" if needed else ""
+    return [f"Left out, for want of steps or memory: {listed(list(summary.left_out))}{remedy}."]
 
 
 def _range(f: FamilySummary) -> str:
