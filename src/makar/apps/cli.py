@@ -50,6 +50,13 @@ Allow = Annotated[str | None, typer.Option(help="Only data that may be used so: 
 Accept = Annotated[list[str] | None, typer.Option(help="Train on this data, by name, though its licence is unknown.")]
 Threads = Annotated[int | None, typer.Option(help="Threads for the arithmetic (default: all cores).", min=1)]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting of the family, such as --set latent=8.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A setting of the family (--set latent=8) or of the codec (--set codec.length=128)."),
+]
+Codec = Annotated[
+    str | None, typer.Option(help="How things become tensors; see `makar codecs` (default: as they are).")
+]
 
 
 def data_options(
@@ -130,7 +137,8 @@ def train(
     ] = "20s",
     out: Out = Path("runs/model"),
     seed: Seed = 0,
-    settings: Set = None,
+    settings: Sets = None,
+    codec: Codec = None,
     price: Annotated[float | None, typer.Option(help="Money a CPU hour.")] = None,
     threads: Threads = None,
     size: Size = None,
@@ -154,7 +162,7 @@ def train(
     use_threads(threads)
     options = data_options(size, label, licence, held_out, skip_bad, accept, allow, attribution)
     chain = Chain.here(False if no_chain else None)
-    train_one(family, data, options, budget, price, out, seed, settings_from(settings), chain, score, as_json)
+    train_one(family, data, options, budget, price, out, seed, settings_from(settings), codec, chain, score, as_json)
 
 
 @app.command()
@@ -165,7 +173,13 @@ def sample(
     seed: Seed = 0,
     out: Out = Path("out"),
     sampler: Annotated[str | None, typer.Option(help="A sampler's name; see `makar samplers`.")] = None,
-    settings: Set = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="A setting of the sampler, such as --set temperature=0.8.")
+    ] = None,
+    prompt: Annotated[str, typer.Option(help="Text: how each one begins, in words.")] = "",
+    length: Annotated[
+        int | None, typer.Option(help="Text: characters at most, the prompt's among them.", min=1)
+    ] = None,
     threads: Threads = None,
     no_chain: NoChain = False,
     as_json: Json = False,
@@ -176,7 +190,7 @@ def sample(
 
     use_threads(threads)
     chain = Chain.here(False if no_chain else None)
-    sample_from(model, n, label, seed, out, sampler, settings_from(settings), chain, as_json)
+    sample_from(model, n, label, seed, out, sampler, settings_from(settings), prompt, length, chain, as_json)
 
 
 @app.command()

@@ -52,9 +52,14 @@ class Fitted:
         label: str | int | Sequence[int] | None = None,
         sampler: str | None = None,
         settings: dict[str, Any] | None = None,
+        prompt: str = "",
+        length: int | None = None,
     ) -> list[Artifact]:
-        """n things; each is an artifact whose `.content` is an array, a string or a row."""
-        return sampling.sample(self.trained, n, seed, label, sampler, settings)
+        """n things; each is an artifact whose `.content` is an array, a string or a row.
+
+        Texts begin with `prompt` and have at most `length` characters, the prompt's among them.
+        """
+        return sampling.sample(self.trained, n, seed, label, sampler, settings, None, prompt, length)
 
     def score(self, data: Dataset, n: int | None = None, seed: int = 1) -> list[Score]:
         """Every metric that applies, with intervals."""
@@ -68,12 +73,15 @@ class Fitted:
         label: str | int | Sequence[int] | None = None,
         sampler: str | None = None,
         settings: dict[str, Any] | None = None,
+        prompt: str = "",
+        length: int | None = None,
     ) -> list[Path]:
         """Draw n things and write them as files with receipt, watermark and credential; returns the files.
 
         What `makar sample` does. The receipts name the bundle where the model was loaded from one.
         """
-        done = hand_over(Chain.here(), self.trained, Path(out), n, seed, label, sampler, settings, self.place)
+        chain, place = Chain.here(), Path(out)
+        done = hand_over(chain, self.trained, place, n, seed, label, sampler, settings, self.place, prompt, length)
         return list(done.written)
 
     def save(self, path: Path | str) -> Path:

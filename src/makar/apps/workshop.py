@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def train_one(
     out: Path,
     seed: int,
     settings: dict[str, Any],
+    codec: str | None,
     chain: Chain,
     scored: int | None,
     as_json: bool,
@@ -48,17 +50,21 @@ def train_one(
     limits = Budget.parse(budget, price)
     data = load_data(spec, **options, blocked=tuple(chain.policy.blocked))
     permit(chain, "train", data.manifest)
+    of_family, of_codec = _parted(settings)
+    kept = plan.codec_settings if codec in (None, plan.codec) else {}
     given: dict[str, Any] = {
-        "settings": plan.settings | settings,
-        "codec": plan.codec,
-        "codec_settings": plan.codec_settings,
+        "settings": plan.settings | of_family,
+        "codec": codec or plan.codec,
+        "codec_settings": kept | of_codec,
         "sampler": plan.sampler,
         "sampler_settings": plan.sampler_settings,
     }
-    run, _ = prepare(plan.family, data, limits, seed, **given)
+    run, fitted = prepare(plan.family, data, limits, seed, **given)
     cost = estimate(run)
     if not as_json:
         typer.echo(f"{plan.family} on {data.name}, {limits.words()}, seed {seed}: {cost.words()}")
+        if laid := fitted.words():
+            typer.echo(f"codec {run.recipe['codec']}: {laid}")
     checkpoint = out.with_name(f".{out.name}.checkpoint")
     with follow(plan.family, quiet=as_json) as watch:
         trained = fit(plan.family, data, limits, seed, checkpoint=checkpoint, watch=watch, **given)
@@ -84,7 +90,13 @@ def train_one(
         + f"; licence of the data: {data.manifest.licence}"
     )
     typer.echo(chain.words())
-    typer.echo(f"next: makar sample {out} -n 16 --out out/")
+    typer.echo(f"next: makar sample {shlex.quote(str(out))} -n 16 --out out/")
+
+
+def _parted(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings of the family, and those that are named codec.… of the codec."""
+    of_codec = {key.removeprefix("codec."): value for key, value in settings.items() if key.startswith("codec.")}
+    return {key: value for key, value in settings.items() if not key.startswith("codec.")}, of_codec
 
 
 def sample_from(
@@ -95,11 +107,13 @@ def sample_from(
     out: Path,
     sampler: str | None,
     settings: dict[str, Any],
+    prompt: str,
+    length: int | None,
     chain: Chain,
     as_json: bool,
 ) -> None:
     """Draw and write files with their receipts, and a grid or a preview to look at."""
-    done = hand_over(chain, bundle.load(model), out, n, seed, label, sampler, settings, model)
+    done = hand_over(chain, bundle.load(model), out, n, seed, label, sampler, settings, model, prompt, length)
     if as_json:
         typer.echo((out / "outputs.json").read_text(encoding="utf-8"))
         return
@@ -111,7 +125,7 @@ def sample_from(
     names = [path.name for path in done.written]
     typer.echo(f"wrote {len(names)} files to {out}: {', '.join(names[:3])} … {names[-1]}")
     typer.echo(f"watermark: {done.said.name or f'none, for {done.said.why}'}")
-    typer.echo(f"{chain.words()}; next: makar verify {done.written[0]}")
+    typer.echo(f"{chain.words()}; next: makar verify {shlex.quote(str(done.written[0]))}")
 
 
 def score_one(model: Path, spec: str, options: dict[str, Any], n: int | None, seed: int, as_json: bool) -> None:

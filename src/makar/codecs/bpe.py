@@ -2,7 +2,8 @@
 
 Beginning with the 256 bytes, the most frequent pair of neighbouring symbols within a word becomes a new symbol, again
 and again until the vocabulary is full. Every byte stays a symbol, so any text can be written. The last symbol of the
-vocabulary is not a string: it begins a document. Documents are laid end to end and cut into rows of `length` symbols.
+vocabulary is not a string: it is the marker that parts documents (`_documents`: a row a document where they are short,
+else laid end to end and cut).
 
 The merges are learnt and applied by the `tokenizers` library.
 """
@@ -12,29 +13,27 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypeAlias
+from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
-from torch import Tensor
 
-from makar.codecs._documents import only_document, pack, utf8_bytes
-from makar.core.codec import Codec
+from makar.codecs._documents import Documents, Form, readable
 from makar.core.errors import MakarError, MissingExtra
-from makar.core.spaces import Tokens
 
 
 @dataclass(frozen=True)
 class Config:
     vocab: int = 2048  # symbols at most, the 256 bytes and the one that begins a document among them
-    length: int = 256  # symbols a row
+    length: int = 256  # symbols a row, at most
+    rows: Form = "auto"  # one document each, or documents packed; auto: as the documents' lengths say
 
 
-class BPE(Codec):
+class BPE(Documents):
     """Documents (str) to rows of byte-pair symbols and back. Raises MissingExtra where `tokenizers` is absent."""
 
     Config: TypeAlias = Config
     config: Config
-    things = "text"
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
@@ -50,16 +49,12 @@ class BPE(Codec):
         self._tokenizer: Any = None
 
     @property
-    def _begin(self) -> int:
+    def marker(self) -> int:
         if self._tokenizer is None:
             raise MakarError("codec bpe has learnt nothing yet; fit it to documents first")
         return int(self._tokenizer.get_vocab_size())
 
-    @property
-    def space(self) -> Tokens:
-        return Tokens(self._begin + 1, self.config.length, self._begin)
-
-    def fit(self, things: Sequence[str]) -> Self:
+    def learn(self, documents: Sequence[str]) -> None:
         library = self._library
         tokenizer = library.Tokenizer(library.models.BPE())
         tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -69,32 +64,38 @@ class BPE(Codec):
             initial_alphabet=sorted(library.pre_tokenizers.ByteLevel.alphabet()),
             show_progress=False,
         )
-        tokenizer.train_from_iterator(things, trainer)
+        tokenizer.train_from_iterator(documents, trainer)
+        self._take(tokenizer)
+
+    def _take(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        return self
+        self.__dict__.pop("_strings", None)
 
-    def encode(self, things: Sequence[str]) -> Tensor:
-        marker = self._begin
-        documents = self._tokenizer.encode_batch(list(things))
-        return pack([np.array(d.ids, dtype=np.int64) for d in documents], marker, self.config.length)
+    @cached_property
+    def _strings(self) -> list[bytes]:
+        """The bytes that each symbol stands for."""
+        byte = {character: value for value, character in _written_as().items()}
+        vocabulary = self._tokenizer.get_vocab()
+        return [bytes(byte[c] for c in token) for token in sorted(vocabulary, key=vocabulary.__getitem__)]
 
-    def decode(self, x: Tensor) -> list[str]:
-        rows = [only_document(row, self._begin).tolist() for row in x.cpu().numpy()]
-        texts: list[str] = self._tokenizer.decode_batch(rows, skip_special_tokens=False)
-        return texts
+    def symbols(self, documents: Sequence[str]) -> list[np.ndarray]:
+        if self._tokenizer is None:
+            raise MakarError("codec bpe has learnt nothing yet; fit it to documents first")
+        return [np.array(d.ids, dtype=np.int64) for d in self._tokenizer.encode_batch(list(documents))]
 
-    def nats(self, things: Sequence[str]) -> float:
-        return 0.0
+    def text(self, symbols: np.ndarray) -> str:
+        return readable(b"".join(self._strings[s] for s in symbols))
 
-    def units(self, things: Sequence[str]) -> int:
-        return utf8_bytes(things)
-
-    def state(self) -> dict[str, Any]:
+    def learnt(self) -> dict[str, Any]:
         return {"tokenizer": json.loads(self._tokenizer.to_str())}
 
-    def restore(self, state: dict[str, Any]) -> Self:
-        self._tokenizer = self._library.Tokenizer.from_str(json.dumps(state["tokenizer"]))
-        return self
+    def recall(self, state: dict[str, Any]) -> None:
+        self._take(self._library.Tokenizer.from_str(json.dumps(state["tokenizer"])))
 
-    def prompt(self) -> list[int]:
-        return [self._begin]
+
+def _written_as() -> dict[int, str]:
+    """The character that the library writes for each byte: itself where it can be seen, else one from U+0100 on
+    (Radford et al. 2019, `bytes_to_unicode`)."""
+    seen = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = [byte for byte in range(256) if byte not in set(seen)]
+    return {byte: chr(byte) for byte in seen} | {byte: chr(256 + i) for i, byte in enumerate(hidden)}

@@ -1,64 +1,50 @@
 """Documents as their UTF-8 bytes.
 
-No vocabulary to learn and nothing that it cannot write: symbols 0..255 are the bytes, 256 begins a document. Documents
-are laid end to end and cut into rows of `length` symbols, so a row may begin and end amid a document. What a model
-draws need not be valid UTF-8; what is not is shown as U+FFFD.
+No vocabulary to learn and nothing that it cannot write: symbols 0..255 are the bytes, 256 is the marker that parts
+documents (`_documents`: a row a document where they are short, else laid end to end and cut). What a model draws need
+not be valid UTF-8; what is not is shown as U+FFFD, but for a character that the row's end cuts in two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-from torch import Tensor
 
-from makar.codecs._documents import only_document, pack, utf8_bytes
-from makar.core.codec import Codec
-from makar.core.spaces import Tokens
+from makar.codecs._documents import Documents, Form, readable
 
 BEGIN = 256
 
 
 @dataclass(frozen=True)
 class Config:
-    length: int = 256  # symbols a row
+    length: int = 256  # symbols a row, at most
+    rows: Form = "auto"  # one document each, or documents packed; auto: as the documents' lengths say
 
 
-class Bytes(Codec):
+class Bytes(Documents):
     """Documents (str) to rows of bytes and back."""
 
     Config: TypeAlias = Config
     config: Config
-    things = "text"
 
     @property
-    def space(self) -> Tokens:
-        return Tokens(BEGIN + 1, self.config.length, BEGIN)
+    def marker(self) -> int:
+        return BEGIN
 
-    def fit(self, things: Sequence[str]) -> Self:
-        return self
+    def symbols(self, documents: Sequence[str]) -> list[np.ndarray]:
+        return [np.frombuffer(d.encode("utf-8"), dtype=np.uint8) for d in documents]
 
-    def encode(self, things: Sequence[str]) -> Tensor:
-        documents = [np.frombuffer(d.encode("utf-8"), dtype=np.uint8) for d in things]
-        return pack(documents, BEGIN, self.config.length)
+    def text(self, symbols: np.ndarray) -> str:
+        return readable(symbols.astype(np.uint8).tobytes())
 
-    def decode(self, x: Tensor) -> list[str]:
-        rows = (only_document(row, BEGIN) for row in x.cpu().numpy())
-        return [row.astype(np.uint8).tobytes().decode("utf-8", errors="replace") for row in rows]
+    def learn(self, documents: Sequence[str]) -> None:
+        """Bytes are known beforehand."""
 
-    def nats(self, things: Sequence[str]) -> float:
-        return 0.0
-
-    def units(self, things: Sequence[str]) -> int:
-        return utf8_bytes(things)
-
-    def state(self) -> dict[str, Any]:
+    def learnt(self) -> dict[str, Any]:
         return {}
 
-    def restore(self, state: dict[str, Any]) -> Self:
-        return self
-
-    def prompt(self) -> list[int]:
-        return [BEGIN]
+    def recall(self, state: dict[str, Any]) -> None:
+        """Bytes are known beforehand."""

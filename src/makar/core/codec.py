@@ -61,6 +61,17 @@ class Codec(ABC):
     def restore(self, state: dict[str, Any]) -> Self:
         """Take up a state; returns itself."""
 
-    def prompt(self) -> list[int]:
-        """Symbols that every item drawn in a Tokens space begins with."""
+    def prompt(self, text: str = "") -> list[int]:
+        """Symbols that every item drawn in a Tokens space begins with, where its document is to begin with `text`.
+
+        Raises MakarError for a text with characters that no training document has.
+        """
         return []
+
+    def never(self) -> list[int]:
+        """Symbols of a Tokens space that stand for nothing one could write, so that they are never drawn."""
+        return []
+
+    def words(self) -> str:
+        """How things lie in its rows, in a clause; "" where one thing is one row of one size."""
+        return ""

@@ -176,7 +176,12 @@ class PredictsNext(ABC):
     @property
     @abstractmethod
     def length(self) -> int:
-        """How many symbols a whole item has at most."""
+        """How many symbols the model sees at a time: a whole item, or a window of a text."""
+
+    @property
+    def end(self) -> int | None:
+        """The symbol after which an item that is drawn has nothing more; None where each has `length` symbols."""
+        return None
 
     @abstractmethod
     def next(self, prefix: Tensor, cache: Any, condition: Tensor | None = None) -> tuple[Tensor, Any]:
@@ -188,7 +193,7 @@ class PredictsNext(ABC):
 
     @abstractmethod
     def finish(self, symbols: Tensor, noise: Noise) -> Tensor:
-        """All symbols, int64 (B, length), as an item of the space."""
+        """All symbols, int64 (B, length) or, where there is an `end`, (B, t), as an item of the space."""
 
 
 class HasLogProb(ABC):

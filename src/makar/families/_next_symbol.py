@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from makar.core.learner import Batch, Descent, Learner, Optimiser
 from makar.core.model import HasLogProb, LogProb, Model, PredictsNext, ScoresSymbols
 from makar.core.noise import Noise
-from makar.core.spaces import Classes, Levels, Space
+from makar.core.spaces import Classes, Levels, Space, Tokens
 from makar.families._serial import Serial
 from makar.nets.mlp import ClassEmbedding
 from makar.nets.ordered import FreeEmbedding, OrderedEmbedding
@@ -82,6 +82,10 @@ class NextSymbol(Model, PredictsNext, HasLogProb, ScoresSymbols, ABC):
     @property
     def length(self) -> int:
         return self.serial.length
+
+    @property
+    def end(self) -> int | None:
+        return self.space.start if isinstance(self.space, Tokens) else None
 
     def _logits(self, h: Tensor, begin: int) -> Tensor:
         """Outputs (B, n, width) at places begin.. to logits (B, n, V), -inf for what cannot stand there."""

@@ -66,6 +66,10 @@ class Blend(Model, PredictsNext, HasLogProb, ScoresSymbols):
     def length(self) -> int:
         return self.space.dimensions
 
+    @property
+    def end(self) -> int | None:
+        return self.space.start if isinstance(self.space, Tokens) else None
+
     def next(self, prefix: Tensor, cache: Any, condition: Tensor | None = None) -> tuple[Tensor, Any]:
         caches = (None, None) if cache is None else cache
         mixed, kept = [], []

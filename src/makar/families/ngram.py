@@ -98,6 +98,10 @@ class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
     def length(self) -> int:
         return self.space.dimensions
 
+    @property
+    def end(self) -> int | None:
+        return self.start
+
     def next(self, prefix: Tensor, cache: Any, condition: Tensor | None = None) -> tuple[Tensor, Any]:
         """The cache holds how much was read and the nodes (B, n) of the last 0, 1, ..., n - 1 symbols."""
         labels = self._labels(condition, len(prefix))

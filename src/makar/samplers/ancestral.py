@@ -9,6 +9,9 @@ What is drawn from may be sharpened or cut, in this order:
     top p                  only the fewest symbols that hold a mass of at least p    (nucleus; Holtzman et al. 2020)
 
 With all left alone, items follow the model's distribution exactly.
+
+An item ends with the model's `end` symbol, where it has one; -1 stands behind it. It may be longer than the model sees
+at a time (`limit`): see `_window`.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from makar.core.errors import MakarError
 from makar.core.model import PredictsNext
 from makar.core.noise import Noise
 from makar.core.sampler import Sampler
+from makar.samplers._window import Window
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Config:
     top_p: float = 1.0
     repetition_penalty: float = 1.0
     prompt: tuple[int, ...] = ()  # symbols that every item begins with
+    limit: int = 0  # symbols of an item at most, its prompt included; 0: as many as the model sees at a time
+    never: tuple[int, ...] = ()  # symbols that are not drawn
 
     def __post_init__(self) -> None:
         if self.temperature < 0 or self.top_k < 0 or not 0 < self.top_p <= 1 or self.repetition_penalty <= 0:
@@ -67,26 +73,32 @@ class Ancestral(Sampler):
     takes = PredictsNext
 
     def partials(self, model: Any, noise: Noise, condition: Tensor | None = None) -> Iterator[Tensor]:
-        """Symbols so far, int64 (B, t), after each one drawn.
+        """Symbols so far, int64 (B, t), after each one drawn, until every item has ended or is at its limit.
 
-        Raises MakarError where the prompt is longer than an item.
+        Raises MakarError where the prompt is longer than an item may be.
         """
-        prompt = torch.tensor(self.config.prompt, dtype=torch.int64)
-        if len(prompt) > model.length:
-            raise MakarError(f"the prompt has {len(prompt)} symbols and an item at most {model.length}; shorten it")
-        symbols, cache = prompt.expand(noise.batch, -1), None
-        if len(prompt) == model.length:
+        config: Config = self.config
+        window = Window(model, condition, config.prompt, config.limit)
+        symbols, filled = window.begun(noise.batch), len(config.prompt)
+        ended = torch.zeros(noise.batch, dtype=torch.bool, device=symbols.device)
+        if filled == window.limit:
             yield symbols
-        while symbols.shape[1] < model.length:
-            logits, cache = model.next(symbols, cache, condition)
-            symbols = torch.cat([symbols.to(logits.device), self.choose(logits, symbols, noise)[:, None]], 1)
-            yield symbols
+        while filled < window.limit and not bool(ended.all()):
+            drawn = self.choose(window.logits(symbols[:, :filled]), symbols[:, :filled], noise)
+            drawn = torch.where(ended, -1, drawn.to(ended.device))
+            symbols[:, filled] = drawn
+            filled += 1
+            if model.end is not None:
+                ended = (drawn < 0) | (drawn == model.end)
+            yield symbols[:, :filled]
 
     def choose(self, logits: Tensor, symbols: Tensor, noise: Noise) -> Tensor:
         """The next symbol int64 (B,), given the model's logits (B, V) and the symbols so far."""
         config: Config = self.config
+        if config.never:
+            logits = logits.index_fill(1, torch.tensor(config.never, device=logits.device), -math.inf)
         if config.repetition_penalty != 1.0 and symbols.shape[1]:
-            logits = penalised(logits, symbols, config.repetition_penalty)
+            logits = penalised(logits, symbols.clamp(min=0).to(logits.device), config.repetition_penalty)
         if config.temperature == 0.0:
             return logits.argmax(1)
         return noise.choice(truncated(logits / config.temperature, config.top_k, config.top_p), symbols)

@@ -13,6 +13,7 @@ from typing import Any
 
 from makar.core.artifact import Artifact
 from makar.core.errors import MakarError
+from makar.provenance.moderation import Blocklist
 from makar.provenance.receipts import Mark
 from makar.verbs import sample
 from makar.verbs.bundle import read, sha256
@@ -63,16 +64,21 @@ def hand_over(
     sampler: str | None = None,
     settings: dict[str, Any] | None = None,
     bundle: Path | None = None,
+    prompt: str = "",
+    length: int | None = None,
 ) -> HandedOver:
     """Draw n things and write them into `out`; `bundle` is the folder that the model was read from.
 
-    Raises MakarError where that is not permitted, and where the policy withholds all of them.
+    Texts begin with `prompt` and have `length` characters at most. Raises MakarError where that is not permitted, and
+    where the policy withholds all of them.
     """
     permit(chain, "sample", trained.manifest, [trained.id])
+    if refused := Blocklist(tuple(chain.policy.blocked)).refusal(prompt, "prompt"):
+        raise MakarError(f"{refused}; ask for something else, or change the policy")
     if bundle is not None:
         require_vouched(chain, bundle)
-    mark, said = chain.watermark(trained, sample.default_sampler(trained, sampler, settings))
-    made = sample.sample(trained, n, seed, label, sampler, settings, mark)
+    mark, said = chain.watermark(trained, sample.default_sampler(trained, sampler, settings, prompt, length))
+    made = sample.sample(trained, n, seed, label, sampler, settings, mark, prompt, length)
     kept = guard(chain, trained, made)
     if not kept.artifacts:
         raise MakarError(f"all {n} outputs were withheld; the first: {kept.withheld[0]}")

@@ -156,13 +156,18 @@ def receipt_for(chain: Chain, origin: Origin, file: File, put_on: list[str], nea
 def without_prompt(chain: Chain, origin: Origin, recipe: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """A recipe whose prompt is left out unless the policy keeps it, and the prompt's sha256; "" where there was none.
 
-    What the codec itself puts before every text is no prompt of anybody's.
+    A prompt stands there in words or, set by hand, as symbols. What the codec itself puts before every text is no
+    prompt of anybody's.
     """
+    kept = chain.policy.prompt == "text"
+    if words := recipe.get("prompt"):
+        plain = {key: value for key, value in recipe.items() if kept or key != "prompt"}
+        return plain, sha256(words.encode())
     settings = dict(recipe.get("sampler_settings") or {})
     prompt = list(settings.get("prompt") or [])
     if not prompt or prompt == list(origin.trained.codec.prompt()):
         return recipe, ""
-    if chain.policy.prompt == "digest":
+    if not kept:
         settings.pop("prompt")
     return recipe | {"sampler_settings": settings}, sha256(json.dumps(prompt).encode())
 

@@ -27,6 +27,7 @@ from makar.core.model import Model
 from makar.core.noise import Noise, seed_from
 from makar.core.spaces import Classes, Space
 from makar.data import Dataset, rights
+from makar.verbs import _texts
 from makar.verbs.budget import Budget, Clock, Pace
 from makar.verbs.collapse import spread
 from makar.verbs.energy import Meter
@@ -144,9 +145,9 @@ def training(run: Run) -> Iterator[Step]:
 
 
 def default_codec(data: Dataset) -> str:
-    """The codec for a dataset: pixels, rows, points; for text BPE, or single symbols where there is little of it."""
+    """The codec for a dataset: pixels, rows, points; for text byte pairs or single symbols, as its documents are."""
     if data.modality == "text":
-        return "bpe" if sum(map(len, data.train.things)) >= 200_000 else "symbols"
+        return _texts.codec_for(data.train.things)
     return {"pictures": "pixels", "rows": "rows", "points": "points"}[data.modality]
 
 

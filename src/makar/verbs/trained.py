@@ -13,6 +13,7 @@ from makar.core.codec import Codec
 from makar.core.digest import digest
 from makar.core.model import Model
 from makar.data import Manifest
+from makar.verbs import _texts
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Trained:
 
     def things(self, x: Tensor, labels: Tensor | None = None) -> list[Any]:
         """Outputs x of the model, one thing a row; `labels` int64 (n,) are the classes that were asked for."""
+        if self.codec.things == "text":
+            return list(_texts.texts(self.codec, x))
         return self.codec.decode(x)
 
     @property

@@ -219,6 +219,10 @@ class _Coin(PredictsNext):
     def length(self) -> int:
         return self._length
 
+    @property
+    def end(self) -> int:
+        return 0  # so that items may be as long as the sampler is set to
+
     def next(self, prefix: Tensor, cache: Any, condition: Tensor | None = None) -> tuple[Tensor, Any]:
         return torch.zeros(len(prefix), self._vocab), None
 
@@ -251,6 +255,5 @@ def _leaves_to_chance(sampler: Sampler, vocab: int) -> bool:
     """Whether the sampler, drawing one symbol from a fair coin of `vocab` sides, leaves which to its noise."""
     witness = _Witness()
     prompt: tuple[int, ...] = getattr(sampler.config, "prompt", ())
-    for _ in sampler.partials(_Coin(vocab, len(prompt) + 1), witness):
-        pass
+    next(iter(sampler.partials(_Coin(vocab, len(prompt) + 1), witness)))
     return witness.asked
