@@ -185,7 +185,7 @@ class TextMark(Watermark, ABC):
         if self.codec is None or self._space is None:
             raise MakarError("a text watermark is found by the codec of the model that made the text; load its bundle")
         text = text[:MOST].encode("utf-8", errors="replace").decode("utf-8")  # a lone surrogate has no bytes
-        symbols = _encoded(self.codec, self._space, text, self.context).flatten()
+        symbols = self.codec.encode([text]).flatten()  # a long text goes on from row to row
         if len(symbols) <= self.context:
             return symbols.new_empty(0, self.context + 1)
         windows = symbols.unfold(0, self.context + 1, 1)
@@ -196,16 +196,6 @@ def first_occurrences(rows: Tensor) -> Tensor:
     """Index of the first of all equal rows (N, n), in order."""
     _, index = np.unique(rows.cpu().numpy(), axis=0, return_index=True)
     return torch.from_numpy(np.sort(index))
-
-
-def _encoded(codec: Codec, space: Tokens, text: str, context: int) -> Tensor:
-    """The text's symbols, (rows, T): of the whole, or of pieces that overlap where a row is one short document."""
-    try:
-        return codec.encode([text])
-    except MakarError:
-        size = space.length - 1
-        step = max(1, size - context)
-        return codec.encode([text[i : i + size] for i in range(0, len(text), step)])
 
 
 class _Coin(PredictsNext):
