@@ -2,6 +2,10 @@
 
 A folder gives one document for each .txt file in it, sub-folders included. A single file is cut into documents:
 
+    by="auto"        lines, where each is an item of its own (molecules, names, tunes, sayings): there are 50 or more of
+                     them with hardly a blank one between, none is a page long or holds several sentences, and they are
+                     not indented or broken at one width as running text is. Else blocks; where the text is too short
+                     for two of them, paragraphs, or else lines.
     by="blocks"      paragraphs (what blank lines part) are packed in order until a document has `size` characters; a
                      longer paragraph is cut at the last line end or space. Joined up again the documents are the file.
     by="paragraphs"  one document for each paragraph, its surrounding blank space removed
@@ -16,7 +20,7 @@ Files whose makers opted out are left out (`data/optouts.py`), and `creators.csv
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -26,14 +30,25 @@ from makar.core.errors import MakarError
 from makar.data import creators, optouts, paths
 from makar.data.loaded import Loaded
 
+_By = Literal["blocks", "paragraphs", "lines"]
+
+_ITEMS = 50  # lines at least, to be taken for items
+_BLANK = 0.01  # share of blank lines at most
+_INDENTED = 0.05  # share of lines that begin with a space at most
+_LONG = 2000  # characters that 98 of 100 items have at most
+_BROKEN = 0.88  # times the 98th percentile: lines broken at one width are mostly longer
+_SENTENCES = re.compile(r"[.!?]['\"”’)]*\s+['\"“‘(]?[^\W\d_]|[。！？।]")
+_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0eff]+")  # scripts without spaces between words
+
 
 @dataclass(frozen=True)
 class Options:
-    """How a single file is cut, how long a block is in characters, and how bytes become characters."""
+    """How a single file is cut, how long a block is in characters, how bytes become characters, what if they do not."""
 
-    by: Literal["blocks", "paragraphs", "lines"] = "blocks"
+    by: Literal["auto", "blocks", "paragraphs", "lines"] = "auto"
     size: int = 2000
     encoding: str = "utf-8"
+    skip_bad: bool = False  # of a folder: leave out files that cannot be read
 
 
 def load(argument: str, options: Options) -> Loaded:
@@ -49,36 +64,85 @@ def load(argument: str, options: Options) -> Loaded:
         raise MakarError(
             f"the maker of {path} opted out, as {optouts.NAME} beside it says; nothing may be learnt from it"
         )
-    documents = cut(paths.read_text(path, options.encoding), options)
+    by, documents = _documents(paths.read_text(path, options.encoding), options)
     if len(documents) < 2:
-        raise MakarError(
-            f"{path} gives {len(documents)} documents of {options.size} characters, but at least 2 are needed; "
-            f"set by='lines' or a smaller size"
-        )
-    how = f"blocks of about {options.size} characters" if options.by == "blocks" else options.by
+        raise MakarError(_too_few(path, documents, by, options))
+    how = f"blocks of about {options.size} characters" if by == "blocks" else by
+    told = f"the file was cut into {how}: {len(documents)} documents"
+    if options.by == "auto":
+        others = [f"--by {other}" for other in ("blocks", "paragraphs", "lines") if other != by]
+        told += f" (found by the look of its lines; {' or '.join(others)} cuts it otherwise)"
     return Loaded(
         name=f"text:{path.name}",
         modality="text",
         source=paths.described(path),
         things=documents,
         folder=path.parent,
-        notes=[f"the file was cut into {how}: {len(documents)} documents", *notes],
+        notes=[told, *notes],
         origin="crawled" if evidence else "user",
         optouts=evidence,
     )
 
 
-def cut(text: str, options: Options) -> list[str]:
+def _documents(text: str, options: Options) -> tuple[_By, list[str]]:
+    """How a text is to be cut, and its documents."""
+    if options.by != "auto":
+        return options.by, cut(text, options.by, options.size)
+    if items(text.splitlines()):
+        return "lines", cut(text, "lines", options.size)
+    ways: tuple[_By, ...] = ("blocks", "paragraphs", "lines")
+    for by in ways:
+        documents = cut(text, by, options.size)
+        if len(documents) > 1:
+            return by, documents
+    return "lines", documents
+
+
+def _too_few(path: Path, documents: list[str], by: _By, options: Options) -> str:
+    """Why a file cannot be learnt from, in a sentence with what to do."""
+    if not documents:
+        return f"{path} holds no text; at least 2 documents are needed, one to learn from and one to test"
+    if options.by == "auto":
+        return (
+            f"{path} holds one line of text ({len(documents[0]):,} characters), and at least 2 documents are needed, "
+            f"one to learn from and one to test; give a longer text"
+        )
+    of = f" of {options.size:,} characters" if by == "blocks" else ""
+    return (
+        f"{path} cut into {by}{of} gives 1 document, and at least 2 are needed, one to learn from and one to test; "
+        f"leave --by (by=) out"
+    )
+
+
+def items(lines: Sequence[str]) -> bool:
+    """Whether the lines of a file are items of their own, and not those of running text."""
+    full = [line for line in lines if line.strip()]
+    if len(full) < _ITEMS or len(lines) - len(full) > _BLANK * len(lines):
+        return False
+    if sum(line[0].isspace() for line in full) > _INDENTED * len(full):
+        return False
+    lengths = sorted(map(len, full))
+    middle, long = lengths[len(lengths) // 2], lengths[int(0.98 * (len(lengths) - 1))]
+    several = sorted(len(_SENTENCES.findall(line)) for line in full)[len(full) // 2]
+    if long > _LONG or several >= 2:
+        return False
+    words = sum(len(line.split()) for line in full) / len(full)
+    unspaced = sum(map(len, _UNSPACED.findall("".join(full)))) > 0.5 * sum(lengths)
+    broken = middle > _BROKEN * long and long >= 40 and (words >= 5 or unspaced)
+    return not broken
+
+
+def cut(text: str, by: _By = "blocks", size: int = Options.size) -> list[str]:
     """A text as documents."""
-    if options.by == "lines":
+    if by == "lines":
         return [line for line in text.splitlines() if line.strip()]
-    if options.by == "paragraphs":
+    if by == "paragraphs":
         return [p.strip() for p in _paragraphs(text) if p.strip()]
     documents: list[str] = []
     held = ""
     for paragraph in _paragraphs(text):
-        for piece in _pieces(paragraph, options.size):
-            if held and len(held) + len(piece) > options.size:
+        for piece in _pieces(paragraph, size):
+            if held and len(held) + len(piece) > size:
                 documents.append(held)
                 held = ""
             held += piece
@@ -120,7 +184,7 @@ def _folder(path: Path, options: Options) -> Loaded:
         files, held = train + test, paths.marks(len(train), len(test))
         notes += [f"the folder '{name}' was left out" for name in own[2]]
     wanted, evidence = optouts.honoured(path, files, notes)
-    texts = {i: paths.read_text(files[i], options.encoding) for i in wanted}
+    texts = _read([(i, files[i]) for i in wanted], options, notes)
     kept = [i for i, text in texts.items() if text.strip()]
     if len(kept) < len(texts):
         notes.append(f"{len(texts) - len(kept)} empty files were dropped")
@@ -138,3 +202,18 @@ def _folder(path: Path, options: Options) -> Loaded:
         tagged=creators.read(path, [files[i] for i in kept], notes),
         optouts=evidence,
     )
+
+
+def _read(files: Sequence[tuple[int, Path]], options: Options, notes: list[str]) -> dict[int, str]:
+    """The text of each file by its number; those that cannot be read are left out where that is asked for."""
+    texts, bad = {}, []
+    for number, file in files:
+        try:
+            texts[number] = paths.read_text(file, options.encoding)
+        except MakarError as error:
+            if not options.skip_bad:
+                raise MakarError(f"{error}; or leave such files out with --skip-bad (skip_bad=True)") from None
+            bad.append(file.name)
+    if bad:
+        notes.append(f"{len(bad)} files that cannot be read were left out: {', '.join(bad[:3])}{' …' * (len(bad) > 3)}")
+    return texts
