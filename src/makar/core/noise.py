@@ -22,6 +22,7 @@ from torch import Tensor
 _M0, _M1 = 0xD2511F53, 0xCD9E8D57  # multipliers and key increments of Philox4x32, Salmon et al. table 2
 _W0, _W1 = 0x9E3779B9, 0xBB67AE85
 _MASK = 0xFFFFFFFF
+_AHEAD = 32  # blocks
 
 
 def seed_from(*parts: object) -> int:
@@ -112,6 +113,7 @@ class RowNoise(Noise):
         self._key = (mixed & _MASK, (mixed >> 32) & _MASK)
         self._indices = indices
         self._next = 0  # 128-bit blocks drawn so far from every stream
+        self._held = torch.empty((len(indices), 0, 4), dtype=torch.int64)  # blocks computed ahead, the next one first
 
     @property
     def batch(self) -> int:
@@ -120,11 +122,18 @@ class RowNoise(Noise):
     def _words(self, count: int) -> Tensor:
         """Int64 (B, count) of 32-bit words, the next ones of every row's stream."""
         blocks = -(-count // 4)
-        block = torch.arange(self._next, self._next + blocks, device=self._indices.device).expand(self.batch, blocks)
-        row = self._indices.unsqueeze(1).expand(self.batch, blocks)
+        if self._held.shape[1] < blocks:
+            # One symbol of a text takes one block: a few at once take no longer than one.
+            self._held = self._blocks(blocks if self._next == 0 else max(blocks, _AHEAD))
+        words, self._held = self._held[:, :blocks], self._held[:, blocks:]
         self._next += blocks
-        words = philox((block & _MASK, block >> 32, row & _MASK, (row >> 32) & _MASK), self._key)
-        return torch.stack(words, -1).reshape(self.batch, -1)[:, :count]
+        return words.reshape(self.batch, -1)[:, :count]
+
+    def _blocks(self, count: int) -> Tensor:
+        """The next blocks of every row's stream, int64 (B, count, 4)."""
+        block = torch.arange(self._next, self._next + count, device=self._indices.device).expand(self.batch, count)
+        row = self._indices.unsqueeze(1).expand(self.batch, count)
+        return torch.stack(philox((block & _MASK, block >> 32, row & _MASK, (row >> 32) & _MASK), self._key), -1)
 
     def uniform(self, *shape: int) -> Tensor:
         words = self._words(math.prod(shape))

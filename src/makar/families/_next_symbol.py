@@ -128,6 +128,8 @@ class NextSymbol(Model, PredictsNext, HasLogProb, ScoresSymbols, ABC):
         if self.classes:
             labels = torch.where(noise.uniform() < self._drop, -1, labels)
         symbols = self.serial.encode(batch.x)
+        if self.end is not None:  # nothing depends on what is behind the longest item of the batch
+            symbols = symbols[:, : max(1, int((symbols >= 0).sum(1).max()))]
         loss = -self._symbol_nats(symbols, labels, noise).sum(1)
         volume = self.serial.volume(batch.x, symbols)
         return loss if volume is None else loss - volume.sum(1).float()

@@ -133,6 +133,7 @@ class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
         """Probabilities of the next symbol, float64 (B, V), in the contexts `nodes` (B, n)."""
         radix = self.vocab + 1
         p = torch.full((len(nodes), radix), 1.0 / self.vocab, dtype=torch.float64, device=nodes.device)
+        flat = p.view(-1)
         for k in range(1, self.config.order + 1):
             order, contexts = self._order(k), nodes[:, k - 1]
             p *= _pick(order.rest, contexts, 1.0).unsqueeze(1)
@@ -140,7 +141,8 @@ class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
             count = torch.searchsorted(order.keys, (contexts + 1) * radix) - first
             rows = torch.repeat_interleave(torch.arange(len(nodes), device=nodes.device), count)
             children = torch.arange(len(rows), device=nodes.device) + (first - (count.cumsum(0) - count))[rows]
-            p[rows, order.keys[children] % radix] += order.share[children].double()
+            # A child's key is its context's times the radix and its symbol; no two children have one place.
+            flat[order.keys[children] + ((rows - contexts[rows]) * radix)] += order.share[children].double()
         return p[:, : self.vocab]
 
     def finish(self, symbols: Tensor, noise: Noise) -> Tensor:
