@@ -23,17 +23,26 @@ from makar.samplers.beam import Config as Width
 class Table(PredictsNext):
     """A second-order Markov source of given logits (V + 1, V + 1, V), whose cache is only checked."""
 
-    def __init__(self, vocab: int, length: int, seed: int = 0) -> None:
+    def __init__(self, vocab: int, length: int, seed: int = 0, end: int | None = None) -> None:
         self.vocab = vocab
         self._length = length
+        self._end = end
+        self.shown: list[int] = []  # how many symbols it was shown, each time
         self.logits = 1.5 * torch.randn(vocab + 1, vocab + 1, vocab, generator=torch.Generator().manual_seed(seed))
 
     @property
     def length(self) -> int:
         return self._length
 
+    @property
+    def end(self) -> int | None:
+        return self._end
+
     def next(self, prefix: Tensor, cache: Any, condition: Tensor | None = None) -> tuple[Tensor, Any]:
         assert cache is None or cache == prefix.shape[1] - 1
+        assert prefix.shape[1] < self._length
+        self.shown.append(prefix.shape[1])
+        prefix = prefix.clamp(min=0)  # what follows an end is never looked at
         start = torch.full((len(prefix), 2), self.vocab)
         known = torch.cat([start, prefix], 1)
         logits = self.logits[known[:, -2], known[:, -1]]
@@ -183,3 +192,84 @@ def test_refuses_settings_without_meaning(given: dict[str, Any]) -> None:
         Cut(**given)
     with pytest.raises(MakarError, match="width"):
         Width(width=0)
+
+
+ENDLESS = Table(5, 6, end=4)
+ENDLESS.logits[:, :, 4] = -math.inf  # the end never comes
+
+
+@pytest.mark.parametrize(("length", "seen"), [(6, [0, 1, 2, 3, 4, 5, 3, 4, 5, 3, 4, 5, 3]), (1, [0] * 13)])
+def test_an_item_goes_on_beyond_a_window_of_which_half_is_read_anew(length: int, seen: list[int]) -> None:
+    """A source of order two needs two symbols, which half a window of six has: nothing shows that it is a window."""
+    model = Table(5, length, end=4)
+    model.logits[:, :, 4] = -math.inf
+    sampler = Ancestral(Cut(limit=13))
+    items = sampler.sample(model, Noise.rows(5, range(40)))
+    assert model.shown == seen
+    assert items.shape == (40, 13)
+    whole = Table(5, 100, end=4)
+    whole.logits = model.logits
+    if length > 1:
+        assert torch.equal(items, sampler.sample(whole, Noise.rows(5, range(40))))
+
+
+def test_a_prompt_longer_than_a_window_is_read_by_its_end() -> None:
+    prompt = (0, 1, 2, 3, 2, 1, 0, 3)
+    whole = Table(5, 100, end=4)
+    whole.logits = ENDLESS.logits
+    ENDLESS.shown.clear()
+    for kind in (Ancestral(Cut(limit=11, prompt=prompt)), Beam(Width(limit=11, prompt=prompt))):
+        items = kind.sample(ENDLESS, Noise.rows(5, range(4)))
+        assert items[:, :8].tolist() == [list(prompt)] * 4
+        assert torch.equal(items, kind.sample(whole, Noise.rows(5, range(4))))
+    assert ENDLESS.shown[:3] == [3, 4, 5]
+
+
+def test_an_item_ends_with_the_end_and_nothing_is_behind_it() -> None:
+    model, endless = Table(4, 30, end=3), Table(4, 30)
+    sampler = Ancestral(Cut())
+    items = sampler.sample(model, Noise.rows(2, range(200)))
+    uncut = sampler.sample(endless, Noise.rows(2, range(200)))
+    lengths = []
+    for item, other in zip(items.tolist(), uncut.tolist(), strict=True):
+        end = item.index(3) if 3 in item else len(item) - 1
+        assert item[: end + 1] == other[: end + 1]
+        assert set(item[end + 1 :]) <= {-1}
+        lengths.append(end)
+    assert len(set(lengths)) > 5
+    partials = list(sampler.partials(model, Noise.rows(2, [lengths.index(2)])))
+    assert len(partials) == 3  # it stops when the last has ended
+    assert torch.equal(
+        Ancestral(Cut(repetition_penalty=1.5)).sample(model, Noise.rows(2, range(9)))[0, :1], items[0, :1]
+    )
+
+
+def test_the_best_of_all_items_that_may_end_is_found() -> None:
+    """Against every sequence up to three symbols: one ends, and then it is whole."""
+    model = Table(3, 3, seed=1, end=2)
+    items = [i for n in (1, 2, 3) for i in itertools.product(range(3), repeat=n) if 2 not in i[:-1]]
+    items = [i for i in items if i[-1] == 2 or len(i) == 3]
+
+    def nats(item: tuple[int, ...]) -> float:
+        row = torch.tensor([item])
+        each = (model.next(row[:, :t], None)[0].double().log_softmax(1)[0, item[t]] for t in range(len(item)))
+        return float(sum(each))
+
+    assert sum(math.exp(nats(i)) for i in items) == pytest.approx(1.0)
+    best = max(items, key=nats)
+    found = Beam(Width(width=27)).sample(model, Noise.rows(0, range(2)))
+    assert [tuple(v for v in row if v >= 0) for row in found.tolist()] == [best] * 2
+
+
+def test_what_is_never_to_be_drawn_is_not() -> None:
+    for sampler in (
+        Ancestral(Cut(never=(1, 3))),
+        Ancestral(Cut(never=(1, 3), temperature=0.0)),
+        Beam(Width(never=(1, 3))),
+    ):
+        assert set(sampler.sample(Table(4, 20), Noise.rows(0, range(8))).unique().tolist()) <= {0, 2}
+
+
+def test_items_of_one_length_have_no_other() -> None:
+    with pytest.raises(MakarError, match="limit is 9, but every item of this model has 5 symbols"):
+        Ancestral(Cut(limit=9)).sample(Table(4, 5), Noise.rows(0, range(1)))

@@ -67,7 +67,8 @@ class Symbols(Documents):
 
     def text(self, symbols: np.ndarray) -> str:
         points = np.append(self._alphabet, _OTHER).astype("<u4")
-        return points[symbols].tobytes().decode("utf-32-le")
+        found: str = points[symbols].tobytes().decode("utf-32-le")
+        return found
 
     def nats(self, things: Sequence[str]) -> float:
         others = sum(int((~self._known(_code_points(d))).sum()) for d in things)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -84,7 +85,7 @@ class Model(nn.Module, ABC):
         """The condition as int64 (B,), with -1 wherever none is given."""
         if condition is not None:
             return condition
-        device = next(iter([*self.parameters(), *self.buffers()])).device
+        device = next(chain(self.parameters(), self.buffers())).device
         return torch.full((batch,), -1, dtype=torch.int64, device=device)
 
     def restore(self, state: dict[str, Tensor]) -> None:

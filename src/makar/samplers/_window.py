@@ -48,5 +48,7 @@ class Window:
 
     def logits(self, symbols: Tensor) -> Tensor:
         """Logits (B, V) of what follows the symbols so far (B, t); they must go on from those of the last call."""
-        logits, self._cache = self._model.next(self.seen(symbols), self._cache, self._condition)
+        shown = self.seen(symbols)  # before the cache is read, which it may drop
+        logits: Tensor
+        logits, self._cache = self._model.next(shown, self._cache, self._condition)
         return logits
