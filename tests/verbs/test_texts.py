@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import Tensor
 
 import makar
 from makar.apps.workbench import Fitted
 from makar.core.errors import MakarError
 from makar.data import Dataset, manifest, splits
 from makar.data.dataset import Split
+from makar.families.ngram import NGram
 from makar.provenance.home import Home
 from makar.provenance.policy import Policy
 from makar.verbs import _texts
@@ -86,7 +88,7 @@ def test_without_a_length_a_text_ends_with_its_document_or_a_sentence() -> None:
     drawn = draw_rows(trained.model, 0, range(64), sampler=default_sampler(trained))
     ended = 0
     for text, whole, row in zip(texts(long(), 64), trained.codec.decode(drawn), drawn.tolist(), strict=True):
-        if row[-1] < 0 or row[-1] == trained.model.end:  # type: ignore[union-attr]
+        if row[-1] < 0 or row[-1] == trained.codec.prompt()[0]:
             assert text == whole
             ended += 1
         else:
@@ -149,8 +151,14 @@ def test_drawing_stops_with_the_last_that_was_wanted(monkeypatch: pytest.MonkeyP
     """A tile of 32 texts costs as much as those of them that are wanted."""
     model = short().trained.model
     steps: list[int] = []
-    plain = type(model).next
-    monkeypatch.setattr(type(model), "next", lambda self, prefix, *rest: steps.append(1) or plain(self, prefix, *rest))
+    assert isinstance(model, NGram)
+    plain = model.next
+
+    def counted(prefix: Tensor, cache: Any, condition: Tensor | None = None) -> tuple[Tensor, Any]:
+        steps.append(prefix.shape[1])
+        return plain(prefix, cache, condition)
+
+    monkeypatch.setattr(model, "next", counted)
     lengths = [len(text) for text in texts(short(), 32)]
     assert len(steps) == max(lengths) + 1
     least = lengths.index(min(lengths))
