@@ -65,6 +65,7 @@ class Manifest(BaseModel):
     accepted: list[str] = []  # members of unknown licence that the user accepted by name
     creators: dict[str, str] = {}  # who made an item, by its sha256, where that is known
     tags: dict[str, list[str]] = {}  # what an item is tagged with, by its sha256
+    label: str = ""  # of rows: the column that is the class, which stands in every row
     digest: str  # of all the above; fields added after the first release count where they are not at their default
 
 

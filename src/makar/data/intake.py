@@ -20,6 +20,10 @@ from makar.data.loaded import Loaded, Mix, Tag
 from makar.data.manifest import Past
 
 
+BY_ROW = "by row"
+"""How `Manifest.split` begins where rows repeat naturally, so that identical ones may be on both sides."""
+
+
 @dataclass(frozen=True)
 class Common:
     """Options of every source.
@@ -92,6 +96,7 @@ def dataset(given: Loaded | Mix, settings: Common) -> Dataset:
         said = "; ".join(f"'{source.name}' is under {source.licence}" for source in sources)
         raise MakarError(f"{said}; licence=, attribution= and origin= are for your own data")
     parts = [_usable(_with_licence(source, settings), settings, withdrawn) for source in _named_apart(sources)]
+    parts = [_classed(part) for part in parts]
     accept = set(tables.names(settings.accept))
     for name in sorted(accept):
         known = {member for part in parts for member in (*_members(part), part.loaded.name)}
@@ -107,7 +112,7 @@ def _expected(found: Dataset, digest: str | None) -> Dataset:
     if digest is not None and (len(digest) < 12 or not found.manifest.digest.startswith(digest.lower())):
         raise MakarError(
             f"{found.name} has the digest {found.manifest.digest[:12]}, and {digest[:12]} was asked for: "
-            f"it is not the same data; open it without digest= to see what it holds"
+            f"it is not the same data; open it without --digest (digest=) to see what it holds"
         )
     return found
 
@@ -190,6 +195,17 @@ def _usable(part: _Part, settings: Common, withdrawn: optouts.Withdrawn) -> _Par
     return replace(part.only(kept), notes=notes, optouts=[*part.optouts, *evidence])
 
 
+def _classed(part: _Part) -> _Part:
+    """The part without items whose class nobody has said, where the others have one."""
+    labels = part.loaded.labels
+    if labels is None or (labels >= 0).all():
+        return part
+    gone = int((labels < 0).sum())
+    what = part.loaded.modality if part.loaded.modality in ("rows", "pictures", "points") else "documents"
+    note = f"{gone} of {len(labels)} {what} have no class and were left out"
+    return replace(part.only(np.flatnonzero(labels >= 0).tolist()), notes=[*part.notes, note])
+
+
 def _members(part: _Part) -> list[str]:
     """The member that each item of a part is of: its source, and its licence where the source has several."""
     several = len(set(part.licences)) > 1
@@ -229,7 +245,10 @@ def _joined(parts: list[_Part], name: str) -> _Joined:
     if len(parts) == 1 and parts[0].loaded.name == name:
         return _Joined(parts[0], members, parts_of, mixed=False)
     loads = [part.loaded for part in parts]
-    classes = tuple(dict.fromkeys(c for loaded in loads for c in loaded.classes))
+    plain = [loaded.name for loaded in loads if loaded.labels is None]
+    classes = () if plain else tuple(dict.fromkeys(c for loaded in loads for c in loaded.classes))
+    without = [f"the mix has no classes, for {', '.join(plain)} has none"] if 0 < len(plain) < len(loads) else []
+    label = {loaded.label for loaded in loads}
     whole = replace(
         loads[0],
         name=name,
@@ -237,6 +256,7 @@ def _joined(parts: list[_Part], name: str) -> _Joined:
         things=[thing for loaded in loads for thing in loaded.things],
         labels=np.concatenate([_relabelled(loaded, classes) for loaded in loads]) if classes else None,
         classes=classes,
+        label=label.pop() if classes and len(label) == 1 else "",
         held=np.concatenate([_held(part) for part in parts]),
         entropy=None,
         tagged=[tag for part in parts for tag in part.loaded.tagged or [Tag()] * len(part.hashes)],
@@ -248,17 +268,16 @@ def _joined(parts: list[_Part], name: str) -> _Joined:
         [licence for part in parts for licence in part.licences],
         "; ".join(dict.fromkeys(part.attribution for part in parts if part.attribution)),
         origins.pop() if len(origins) == 1 else "mixed",
-        [f"{part.loaded.name}: {note}" for part in parts for note in part.notes],
+        [*(f"{part.loaded.name}: {note}" for part in parts for note in part.notes), *without],
         [found for part in parts for found in part.optouts],
     )
     return _Joined(joined, members, parts_of, mixed=True)
 
 
 def _relabelled(loaded: Loaded, classes: tuple[str, ...]) -> np.ndarray:
-    """Labels as places in `classes`, -1 where an item has none."""
-    if loaded.labels is None:
-        return np.full(len(loaded.things), -1, np.int64)
-    places = np.array([*(classes.index(name) for name in loaded.classes), -1], np.int64)
+    """Labels as places in `classes`."""
+    places = np.array([classes.index(name) for name in loaded.classes], np.int64)
+    assert loaded.labels is not None, "every member of a mix with classes has labels"
     found: np.ndarray = places[loaded.labels]
     return found
 
@@ -284,9 +303,8 @@ def _split(joined: _Joined, settings: Common, accept: set[str], dropped: list[st
     train, held_out, words = _sides(joined, settings, notes)
     repeats = manifest.duplicates(part.hashes)
     if repeats:
-        notes.append(
-            f"{repeats} of {len(part.hashes)} items repeat an earlier one; identical items are on the same side"
-        )
+        side = "identical ones may be on both sides" if words.startswith(BY_ROW) else "identical items are on one side"
+        notes.append(f"{repeats} of {len(part.hashes)} items repeat an earlier one; {side}")
     sides = {"train": train, "held_out": held_out}
     members = _described(joined, sides) if joined.several else []
     described = manifest.build(
@@ -307,6 +325,7 @@ def _split(joined: _Joined, settings: Common, accept: set[str], dropped: list[st
             creators=_creators(part),
             tags={h: list(t.tags) for h, t in zip(part.hashes, loaded.tagged or (), strict=False) if t.tags},
         ),
+        label=loaded.label,
     )
     return Dataset(_taken(loaded, train), _taken(loaded, held_out), described, loaded.levels, loaded.entropy)
 
@@ -321,11 +340,17 @@ def _sides(joined: _Joined, settings: Common, notes: list[str]) -> tuple[list[in
         own = "what a member holds out is held out of all" if joined.mixed else "the data's own"
         return train, held_out, f"{own}; items in the order of their SHA-256"
     share = loaded.held_out if settings.held_out is None else settings.held_out
-    train, held_out = splits.by_content(hashes, share)
     if loaded.held is not None:
         notes.append("the data's own split was set aside because held_out= was given")
-    words = f"by content: items sorted by SHA-256, the first {len(held_out)} of {len(hashes)} held out"
-    return train, held_out, words
+    natural = loaded.modality == "rows" and splits.repeat_naturally(loaded.things, hashes)
+    split = splits.by_row if natural else splits.by_content
+    if loaded.label and loaded.labels is not None:
+        train, held_out = splits.in_classes(hashes, loaded.labels, share, split)
+    else:
+        train, held_out = split(hashes, share)
+    how = f"{BY_ROW}: rows repeat naturally, so each repeat counts as one; " if natural else "by content: "
+    first = f"the first {len(held_out)} of {len(hashes)} held out{', each class in its share' if loaded.label else ''}"
+    return train, held_out, f"{how}items sorted by SHA-256, {first}"
 
 
 def _described(joined: _Joined, sides: dict[str, list[int]]) -> list[Member]:

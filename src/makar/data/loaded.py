@@ -35,6 +35,7 @@ class Loaded:
     things: Sequence[Any]
     labels: np.ndarray | None = None  # int64 (n,), -1 where an item has no class
     classes: tuple[str, ...] = ()
+    label: str = ""  # of rows: the column that is the class
     levels: int = 256
     licence: str | None = None
     attribution: str = ""

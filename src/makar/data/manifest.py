@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,10 @@ from makar.core import files
 from makar.core.errors import MakarError
 from makar.data.dataset import Evidence, Manifest, Member, Origin, Split
 
-_LATER: dict[str, Any] = {"origin": "user", "members": [], "optouts": [], "accepted": [], "creators": {}, "tags": {}}
+_LATER: dict[str, Any] = {
+    "origin": "user", "members": [], "optouts": [], "accepted": [], "creators": {}, "tags": {}, "label": "",
+}  # fmt: skip
+_LOSS = re.compile(r"dropped|left out|read as|kept as text|no class|one row only|written in|have the day or the month")
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ def build(
     split: str,
     notes: list[str],
     past: Past | None = None,
+    label: str = "",
 ) -> Manifest:
     """A manifest with its counts and digest filled in."""
     past = past or Past()
@@ -79,6 +84,7 @@ def build(
         "accepted": list(past.accepted),
         "creators": dict(past.creators),
         "tags": {item: list(tags) for item, tags in past.tags.items()},
+        "label": label,
     }
     return Manifest(**fields, digest=digest_of(fields))
 
@@ -111,6 +117,11 @@ def summary(manifest: Manifest) -> str:
     lines += [f"note         {note}" for note in manifest.notes]
     lines.append(f"digest       {manifest.digest}")
     return "\n".join(lines)
+
+
+def losses(manifest: Manifest) -> list[str]:
+    """The notes on what of the data was left out or read as something else: what a person must hear unasked."""
+    return [note for note in manifest.notes if _LOSS.search(note)]
 
 
 def duplicates(hashes: Sequence[str]) -> int:

@@ -11,6 +11,12 @@ import numpy as np
 
 from makar.core.errors import MakarError
 
+_WIDE = (
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 TRAIN = ("train", "training")
 HELD_OUT = ("held_out", "test", "validation", "valid", "val")
 
@@ -50,16 +56,27 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
         data = path.read_bytes()
     except OSError as error:
         raise MakarError(f"{path} cannot be read ({error.strerror})") from None
+    wide = next((told for mark, told in _WIDE if data.startswith(mark)), None)
+    if wide is not None and not name.startswith(("utf-16", "utf-32")):
+        raise MakarError(
+            f"{path} is {wide.upper()} and not {encoding}, as its first bytes say; give --encoding {wide} "
+            f"(encoding='{wide}')"
+        )
     if name == "utf-8":
         data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        return data.decode(name)
+        text = data.decode(name)
     except UnicodeDecodeError as error:
         value = error.object[error.start : error.start + 1].hex()
         raise MakarError(
             f"{path} is not {encoding}: byte 0x{value} at offset {error.start} cannot be read; "
-            f"give its own encoding, for instance encoding='latin-1'"
+            f"give its own encoding, for instance --encoding cp1252 (encoding='cp1252')"
         ) from None
+    if "\0" in text:
+        raise MakarError(
+            f"{path} holds NUL characters, which no text has: it may be UTF-16 (--encoding utf-16-le), or no text at all"
+        )
+    return text
 
 
 def own_split(folder: Path) -> tuple[Path, Path, list[str]] | None:

@@ -3,18 +3,34 @@
 Items are sorted by the SHA-256 of their canonical bytes and the first share is held out. So the split does not depend
 on the order of files, on the machine or on a seed; adding items moves few of the old ones across; and two identical
 items, having one hash, can never lie on different sides.
+
+Rows of a table may repeat naturally: of three columns with a few values each there are only so many. Then a split by
+content holds out whole kinds of rows, and neither side has the shares of the data. Such tables are split by row. Of m
+identical rows with the hash h, read as a fraction u, repeat k = 0..m-1 has the place
+
+    u_k = frac(u + k (sqrt 5 - 1) / 2)
+
+in the order, and the first share is held out: the golden ratio spreads the repeats so evenly that each side gets its
+share of every kind of row, but for about one. With one row of each kind it is the split by content.
+
+Where rows have a class, each class is split for itself, so that both sides have its share.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from makar.core.errors import MakarError
+
+
+_GOLDEN = 0x9E3779B97F4A7C15  # 2^64 (sqrt 5 - 1) / 2
+_OFTEN = 0.02  # of rows with a twin
 
 
 def canonical(thing: Any) -> bytes:
@@ -42,13 +58,93 @@ def by_content(hashes: Sequence[str], held_out: float) -> tuple[list[int], list[
     places = [i for i in range(1, count) if hashes[order[i - 1]] != hashes[order[i]]]
     if not places:
         raise MakarError(f"all {count} items are identical, so none can be held out; more data is needed")
+    wanted = _wanted(count, held_out)
+    cut = min(places, key=lambda place: abs(place - wanted))
+    return order[cut:], order[:cut]
+
+
+def by_row(hashes: Sequence[str], held_out: float) -> tuple[list[int], list[int]]:
+    """The same for rows that repeat naturally: identical ones are items of their own, spread over both sides."""
+    places = _places(hashes)
+    order = sorted(range(len(hashes)), key=places.__getitem__)
+    cut = _wanted(len(hashes), held_out)
+    return order[cut:], order[:cut]
+
+
+def in_classes(
+    hashes: Sequence[str], labels: np.ndarray, held_out: float, split: Callable[..., tuple[list[int], list[int]]]
+) -> tuple[list[int], list[int]]:
+    """One of the splits above done in each class, so that it has its share on both sides.
+
+    A class that cannot be parted is for training. Raises MakarError where nothing would be held out.
+    """
+    quotas = _quotas(labels, _wanted(len(hashes), held_out))
+    test: set[int] = set()
+    for label, quota in quotas.items():
+        among = np.flatnonzero(labels == label).tolist()
+        own = [hashes[i] for i in among]
+        if 0 < quota < len(among) and (split is by_row or len(set(own)) > 1):
+            test |= {among[i] for i in split(own, quota)[1]}
+    if not test:
+        return split(hashes, held_out)
+    places = _places(hashes)
+    order = sorted(range(len(hashes)), key=places.__getitem__)
+    return [i for i in order if i not in test], [i for i in order if i in test]
+
+
+def repeat_naturally(rows: Sequence[Mapping[str, Any]], hashes: Sequence[str]) -> bool:
+    """Whether rows are identical because there are few that are possible, and not because they were entered twice.
+
+    At least one row in 50 has a twin, and most that do are made of cells each of which also stands in other, different
+    rows (what one column alone holds, in rows of unlike frequency). A number with decimals that stands in one row and
+    its copies alone says that the copies are of one record.
+    """
+    counts = Counter(hashes)
+    twins = sum(count for count in counts.values() if count > 1)
+    if twins < _OFTEN * len(rows):
+        return False
+    values = {name: Counter(row[name] for row in rows) for name in rows[0]}
+    varied = {name: found for name, found in values.items() if len(found) > 1}
+    if len(varied) < 2:
+        return 2 * len(counts) <= len(rows) and len(set(counts.values())) > 1
+    first = {sha: row for sha, row in zip(hashes, rows, strict=True) if counts[sha] > 1}
+    natural = sum(
+        counts[sha]
+        for sha, row in first.items()
+        if all(found[row[name]] > counts[sha] for name, found in varied.items())
+    )
+    return 2 * natural >= twins
+
+
+def _wanted(count: int, held_out: float) -> int:
+    """How many of `count` items to hold out. Raises MakarError where a side would be empty."""
     wanted = round(held_out * count) if held_out < 1 else int(held_out)
     if held_out <= 0 or wanted >= count:
         raise MakarError(
             f"held_out is {held_out:g}, but it must leave items on both sides of {count}; give a share such as 0.2"
         )
-    cut = min(places, key=lambda place: abs(place - wanted))
-    return order[cut:], order[:cut]
+    return max(wanted, 1)
+
+
+def _places(hashes: Sequence[str]) -> list[tuple[int, str]]:
+    """The place of every item in the order of its split, in 2^64ths, and its hash where that is the same."""
+    seen: Counter[str] = Counter()
+    found = []
+    for sha in hashes:
+        found.append(((int(sha[:16], 16) + seen[sha] * _GOLDEN) % 2**64, sha))
+        seen[sha] += 1
+    return found
+
+
+def _quotas(labels: np.ndarray, wanted: int) -> dict[int, int]:
+    """How many of each class to hold out, `wanted` in all, by largest remainders; one at least stays for training."""
+    sizes = Counter(labels.tolist())
+    exact = {label: wanted * size / len(labels) for label, size in sorted(sizes.items())}
+    quotas = {label: min(int(share), sizes[label] - 1) for label, share in exact.items()}
+    for label in sorted(exact, key=lambda label: quotas[label] - exact[label]):
+        if sum(quotas.values()) < wanted and quotas[label] < sizes[label] - 1:
+            quotas[label] += 1
+    return quotas
 
 
 def given(hashes: Sequence[str], held: np.ndarray) -> tuple[list[int], list[int], int]:

@@ -1,15 +1,17 @@
-"""Columns of cells become rows of typed values, and what is dropped on the way is said.
+"""Columns become rows of typed values, and what is dropped on the way is said.
 
 A column keeps its values as int where all are whole numbers, as float where all are numbers, else as str; a missing
-cell is None. What cannot be learnt is dropped with a note: columns without any value, running numbers, identifiers and
-free text (more than half of at least 20 values distinct), unless `keep` names them. A column of one value is kept:
-samples must have the columns of the data, and it is written back as it is.
+cell is None (`data/cells.py` tells how the cells of a text file are read). What cannot be learnt is dropped with a
+note: columns without any value, running numbers, identifiers and free text (more than half of at least 20 values
+distinct), unless `keep` names them. A column of one value is kept: samples must have the columns of the data, and it
+is written back as it is. The class stays a column in its place; beside it stands the label of every row.
 """
 
 from __future__ import annotations
 
+import csv
 import math
-import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -19,18 +21,16 @@ from typing import Any
 
 import numpy as np
 
+from makar.core import dates
 from makar.core.errors import MakarError, did_you_mean
 from makar.data import paths
+from makar.data.cells import Value, is_number
 from makar.data.loaded import Loaded
 
-Value = str | int | float | None
-
-_INT = re.compile(r"[+-]?(0|[1-9][0-9]*)")
-_NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][+-]?[0-9]+)?")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9:]+Z?)?")
-_EXACT = 2**53  # beyond it float64 no longer tells whole numbers apart
 _CLASSES = 1000
 _MOST_COLUMNS = 10_000
+_LARGEST = 1e37  # numbers from here on cannot be reckoned with in float32
+_EXACT = 2**53  # beyond it float64 no longer tells whole numbers apart
 
 
 @dataclass(frozen=True)
@@ -44,29 +44,13 @@ class Choice:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows, and where a column was the class, int64 labels and the classes' names."""
+    """Rows, and where a column is the class, its name, int64 labels and the classes' names."""
 
     rows: list[dict[str, Value]]
     labels: np.ndarray | None
     classes: tuple[str, ...]
-
-
-def typed(cells: Sequence[str | None]) -> list[Value]:
-    """Cells of one column as int, float or str, whichever all of them allow."""
-    there = [cell for cell in cells if cell is not None]
-    if all(_INT.fullmatch(cell) for cell in there):
-        if all(len(cell) < 20 and abs(int(cell)) < _EXACT for cell in there):
-            return [None if cell is None else int(cell) for cell in cells]
-    elif all(_is_number(cell) for cell in there):
-        return [None if cell is None else float(cell) for cell in cells]
-    return list(cells)
-
-
-def _is_number(cell: str) -> bool:
-    if not _NUMBER.fullmatch(cell) or not any(c.isdigit() for c in cell.lower().partition("e")[0]):
-        return False
-    return math.isfinite(float(cell))
-
+    label: str = ""  # the class's column
+    
 
 def table(where: str, columns: dict[str, list[Value]], choice: Choice, notes: list[str]) -> Table:
     """A table's columns, all of one length, as rows; what happened to them is added to `notes`.
@@ -76,26 +60,43 @@ def table(where: str, columns: dict[str, list[Value]], choice: Choice, notes: li
     for name in [*choice.drop, *choice.keep, *([choice.label] if choice.label else [])]:
         if name not in columns:
             raise MakarError(f"{where} has no column '{name}'{did_you_mean(name, columns)}")
+    if choice.label in choice.drop:
+        raise MakarError(f"the column '{choice.label}' of {where} is to be the class and to be dropped; choose one")
     columns = dict(columns)
     if not columns or not next(iter(columns.values())):
         raise MakarError(f"{where} has a header but no rows")
     labels: np.ndarray | None = None
     named: tuple[str, ...] = ()
     if choice.label:
-        labels, named = classes(choice.label, columns.pop(choice.label), notes)
+        labels, named = classes(choice.label, columns[choice.label], notes)
     for name in choice.drop:
         columns.pop(name, None)
         notes.append(f"the column '{name}' was dropped as asked")
     for name, values in list(columns.items()):
-        reason = None if name in choice.keep else unlearnable(values)
+        reason = None if name in choice.keep or name == choice.label else unlearnable(values)
         if reason:
             del columns[name]
             notes.append(f"the column '{name}' was dropped: {reason}")
-    if not columns:
-        raise MakarError(f"{where} has no column left to learn ({'; '.join(notes)}); name one with keep=")
+    if not set(columns) - {choice.label}:
+        raise MakarError(
+            f"{where} has no column left to learn ({'; '.join(notes)}); name one with --keep COLUMN (keep=)"
+        )
+    _small_enough(where, columns)
     notes += _remarks(columns)
     rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-    return Table(rows, labels, named)
+    return Table(rows, labels, named, choice.label or "")
+
+
+def _small_enough(where: str, columns: dict[str, list[Value]]) -> None:
+    """Raise MakarError for a number that no model can reckon with."""
+    for name, values in columns.items():
+        for place, value in enumerate(values, 1):
+            if isinstance(value, float) and abs(value) >= _LARGEST:
+                raise MakarError(
+                    f"the column '{name}' of {where} holds {value!r} in row {place}, and numbers must lie within "
+                    f"{_LARGEST:g}; name it with --missing {value!r} (missing=) or leave the column out with "
+                    f"--drop (drop=)"
+                )
 
 
 def of_file(path: Path, source: str, columns: dict[str, list[Value]], choice: Choice, notes: list[str]) -> Loaded:
@@ -108,6 +109,7 @@ def of_file(path: Path, source: str, columns: dict[str, list[Value]], choice: Ch
         things=found.rows,
         labels=found.labels,
         classes=found.classes,
+        label=found.label,
         folder=path.parent,
         notes=notes,
     )
@@ -125,11 +127,11 @@ def unlearnable(values: Sequence[Value]) -> str | None:
             return "its values are a running number"
         return None
     texts = [value for value in there if isinstance(value, str)]
-    if not texts or all(_DATE.fullmatch(text) for text in texts):
+    if len(there) < 20 or 2 * distinct <= len(there) or not texts or dates.form_of(list(dict.fromkeys(texts))):
         return None
-    if len(there) >= 20 and 2 * distinct > len(there):
-        return f"{distinct} of its {len(there)} values are distinct, as in identifiers or free text"
-    return None
+    if sum(map(dates.looks_like_a_date, texts)) > len(there) // 2:
+        return f"its values look like dates, such as '{texts[0]}', but not all in one form that is known"
+    return f"{distinct} of its {len(there)} values are distinct, as in identifiers or free text"
 
 
 def _remarks(columns: dict[str, list[Value]]) -> list[str]:
@@ -148,25 +150,37 @@ def classes(name: str, values: list[Value], notes: list[str]) -> tuple[np.ndarra
 
     Raises MakarError for a column with decimals or of more than a thousand values.
     """
-    distinct = {value for value in values if value is not None}
-    if any(isinstance(value, float) for value in distinct) or not 1 <= len(distinct) <= _CLASSES:
+    counts = Counter(value for value in values if value is not None)
+    decimals = any(isinstance(value, float) and not value.is_integer() for value in counts)
+    if decimals or not 1 <= len(counts) <= _CLASSES:
         raise MakarError(
-            f"the column '{name}' cannot be the class: it has {len(distinct)} distinct values"
-            f"{' with decimals' if any(isinstance(value, float) for value in distinct) else ''}; "
-            f"a class is one of at most {_CLASSES} words or whole numbers"
+            f"the column '{name}' cannot be the class: it has {len(counts)} distinct values"
+            f"{' with decimals' if decimals else ''}; a class is one of at most {_CLASSES} words or whole numbers"
         )
-    ordered = sorted(distinct, key=lambda value: (isinstance(value, str), value))
+    ordered = sorted(counts, key=lambda value: (isinstance(value, str), value))
     codes = {value: code for code, value in enumerate(ordered)}
     labels = np.array([-1 if value is None else codes[value] for value in values], np.int64)
     notes.append(f"the column '{name}' is the class")
-    if (labels < 0).any():
-        notes.append(f"{int((labels < 0).sum())} rows have no class")
-    return labels, tuple(map(str, ordered))
+    alone = [class_name(value) for value in ordered if counts[value] == 1]
+    if alone:
+        notes.append(
+            f"{len(alone)} of the {len(ordered)} classes have one row only, too few to learn from: "
+            + ", ".join(f"'{one}'" for one in alone[:5])
+            + (", …" if len(alone) > 5 else "")
+        )
+    return labels, tuple(map(class_name, ordered))
+
+
+def class_name(value: Value) -> str:
+    """The name of a class by the value in its column: 1.0 is the class "1"."""
+    return str(int(value)) if isinstance(value, float) else str(value)
 
 
 def names(value: str | tuple[str, ...]) -> tuple[str, ...]:
-    """Column names given as a tuple, or as one text with commas (the command line's way)."""
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    """Names given as a tuple, or as one text with commas, which a name in double quotes may hold (the command line)."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for line in csv.reader([value], skipinitialspace=True) for part in line if part.strip())
 
 
 def read_header(header: Sequence[str], path: Path, notes: list[str]) -> list[str]:
@@ -183,7 +197,7 @@ def read_header(header: Sequence[str], path: Path, notes: list[str]) -> list[str
             first = found.index(name) + 1
             raise MakarError(f"{path} names two columns '{name}' (places {first} and {place}); rename one")
         found.append(name)
-    if found and all(_is_number(name) for name in found):
+    if found and all(map(is_number, found)):
         notes.append("the first line was taken as column names, though all of them are numbers")
     return found
 
@@ -198,10 +212,6 @@ def plain(value: Any) -> Value:
         return value if abs(value) < _EXACT else str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    return _other(value)
-
-
-def _other(value: Any) -> Value:
     if isinstance(value, datetime):
         if value.tzinfo is not None:
             value = value.astimezone(UTC).replace(tzinfo=None)
@@ -219,12 +229,28 @@ def from_arrow(table: Any, notes: list[str]) -> dict[str, list[Value]]:
     for name in table.column_names:
         if name in columns:
             raise MakarError(f"the table names two columns '{name}'; rename one")
+        given = table.column(name).to_pylist()
         try:
-            values = [plain(value) for value in table.column(name).to_pylist()]
+            values = [plain(value) for value in given]
         except TypeError as error:
             notes.append(f"the column '{name}' was dropped: it holds {error}")
             continue
+        notes += _lost(name, given)
         if len({type(value) for value in values if value is not None}) > 1:  # a whole number too large among small ones
             values = [None if value is None else str(value) for value in values]
         columns[name] = values
     return columns
+
+
+def _lost(name: str, given: Sequence[Any]) -> list[str]:
+    """What `plain` takes from the values of a column, in words."""
+    moments = [value for value in given if isinstance(value, datetime)]
+    endless = sum(isinstance(value, float) and math.isinf(value) for value in given)
+    notes = []
+    if endless:
+        notes.append(f"{endless} values of '{name}' are infinite and were read as missing")
+    if any(moment.tzinfo is not None for moment in moments):
+        notes.append(f"the times of '{name}' have a zone, {moments[0].tzinfo}; they were written in UTC")
+    if any(moment.microsecond for moment in moments):
+        notes.append(f"the fractions of a second in '{name}' were left out")
+    return notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from makar.core.errors import MakarError, MissingExtra
 from makar.data import paths, tables
@@ -33,6 +34,17 @@ def load(argument: str, options: Options) -> Loaded:
     except (pyarrow.ArrowInvalid, OSError) as error:
         raise MakarError(f"{path} cannot be read as Parquet ({str(error).splitlines()[0]})") from None
     notes: list[str] = []
-    columns = tables.from_arrow(table, notes)
+    columns = tables.from_arrow(_coarse(table), notes)
     choice = tables.Choice(options.label, tables.names(options.drop), tables.names(options.keep))
     return tables.of_file(path, "parquet", columns, choice, notes)
+
+
+def _coarse(table: Any) -> Any:
+    """The table with times in millionths of a second, as finely as Python tells them."""
+    import pyarrow
+
+    for place, field in enumerate(table.schema):
+        if pyarrow.types.is_timestamp(field.type) and field.type.unit == "ns":
+            coarse = table.column(place).cast(pyarrow.timestamp("us", field.type.tz), safe=False)
+            table = table.set_column(place, field.name, coarse)
+    return table
