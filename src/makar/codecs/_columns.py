@@ -2,12 +2,16 @@
 
 Numbers. A value on the grid of the data's own precision is spread over its cell with noise u, v' = v + (u - 1/2) step,
 and mapped to z by a continuous, strictly increasing, piecewise linear function that takes empirical quantiles to those
-of the standard normal; beyond the data the outermost pieces go on. Heavy tails become light, and for any density p(z)
+of the standard normal; beyond the data the outermost pieces go on. A value that many rows share (0, say) has knots at
+both edges of its cell, so that its share is a range of z, exactly. Heavy tails become light, and for any density p(z)
 
     log P(v) = log of p's mass in the cell >= E_u[log p(z(v'))] + log step + log dz/dv'             (Jensen)
 
 A missing value has a code of its own in a second column, while z holds noise ~ N(0, 1), for which the same
 inequality gives log P(missing) >= E_z[log p(missing, z) - log N(z)].
+
+Bounds. What is decoded lies within the least and the largest value of training ("range"), or keeps their sign ("sign"),
+or goes where z says ("none"). Encoding knows no bounds.
 
 Values never seen. A category that training did not hold is given the code of the commonest level, and is charged
 log e with e = 1 / (n + 2), the commonest level itself log(1 - e): an escape, so that the whole remains a probability.
@@ -19,29 +23,23 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
+from makar.core import dates
 from makar.core.errors import MakarError
 from makar.core.spaces import Categorical, Numeric
 
 Value = str | int | float | None
 
-_DATES = {  # ISO 8601 forms and how many seconds their unit has
-    "%Y-%m-%d": 86400,
-    "%Y-%m-%d %H:%M": 60,
-    "%Y-%m-%dT%H:%M": 60,
-    "%Y-%m-%d %H:%M:%S": 1,
-    "%Y-%m-%dT%H:%M:%S": 1,
-    "%Y-%m-%dT%H:%M:%SZ": 1,
-}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST, _LAST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+Bounds = Literal["range", "sign", "none"]
+
 _SIGNIFICANT = 9  # digits of a typical value beyond which float32 could not follow
+_ATOM = 0.02  # share of the rows from which on a single value has its own knots
+_GAP = 1e-3  # of z, for what lies between an atom and the next value, where the data have nothing
 
 
 class Column(ABC):
@@ -101,7 +99,7 @@ class Categories(Column):
     def decode(self, x: np.ndarray) -> list[Value]:
         if not self.parts:
             return self._levels * len(x)
-        return [self._levels[int(code)] for code in x[:, 0]]
+        return [self._levels[code] for code in x[:, 0].astype(np.int64).tolist()]
 
     def nats(self, values: Sequence[Value], u: np.ndarray) -> float:
         codes = [self._codes.get(_typed(value)) for value in values]
@@ -116,12 +114,19 @@ class Categories(Column):
 class Numbers(Column):
     """Numbers, or dates counted in their unit, by normal scores; perhaps with a second part for missing ones.
 
-    `form` is "int", "float" or a date's format; `digits` are the decimals of the grid; `places` and `scores` are the
-    knots of the piecewise linear map.
+    `form` is "int", "float" or a date's form; `digits` are the decimals of the grid; `places` and `scores` are the
+    knots of the piecewise linear map; what is decoded lies within `bounds`.
     """
 
     def __init__(
-        self, name: str, form: str, digits: int, knots: tuple[np.ndarray, np.ndarray], missing: bool, count: int
+        self,
+        name: str,
+        form: str,
+        digits: int,
+        knots: tuple[np.ndarray, np.ndarray],
+        missing: bool,
+        count: int,
+        bounds: tuple[float, float] = (-math.inf, math.inf),
     ) -> None:
         super().__init__(name)
         self._form = form
@@ -131,15 +136,17 @@ class Numbers(Column):
         self._slopes = np.diff(self._scores) / np.diff(self._places)
         self._missing = missing
         self._count = count
+        self._bounds = bounds
 
     @staticmethod
-    def fitted(name: str, values: Sequence[Value], u: np.ndarray, form: str) -> Numbers:
+    def fitted(name: str, values: Sequence[Value], form: str, bounds: Bounds = "range") -> Numbers:
         """Knots from the values that are there."""
-        there = np.array([value is not None for value in values])
         raw = _as_numbers(name, [value for value in values if value is not None], form)
         digits = _decimals(raw) if form == "float" else 0
-        spread = np.round(raw, digits) + (u[there] - 0.5) * 10.0**-digits
-        return Numbers(name, form, digits, _knots(spread), not bool(there.all()), len(values))
+        cells = np.round(raw, digits)
+        missing = len(raw) < len(values)
+        knots = _knots(cells, 10.0**-digits)
+        return Numbers(name, form, digits, knots, missing, len(values), _bounds(cells, form, bounds))
 
     @property
     def parts(self) -> tuple[Numeric | Categorical, ...]:
@@ -179,12 +186,11 @@ class Numbers(Column):
         return out
 
     def decode(self, x: np.ndarray) -> list[Value]:
-        numbers = self._backward(x[:, 0])
-        missing = x[:, 1] > 0.5 if self._missing else np.zeros(len(x), bool)
-        return [
-            None if gone else _as_value(float(number), self._form, self._digits)
-            for number, gone in zip(numbers, missing, strict=True)
-        ]
+        found = _as_values(np.clip(self._backward(x[:, 0]), *self._bounds), self._form)
+        if self._missing:
+            for place in np.flatnonzero(x[:, 1] > 0.5).tolist():
+                found[place] = None
+        return found
 
     def nats(self, values: Sequence[Value], u: np.ndarray) -> float:
         missing, spread = self._spread(values, u)
@@ -206,10 +212,11 @@ class Numbers(Column):
             "scores": self._scores.tolist(),
             "missing": self._missing,
             "count": self._count,
+            "bounds": [bound if math.isfinite(bound) else None for bound in self._bounds],
         }
 
 
-def fitted(name: str, values: Sequence[Value], u: np.ndarray, categories: int) -> Column:
+def fitted(name: str, values: Sequence[Value], categories: int, bounds: Bounds = "range") -> Column:
     """The column that suits the values: strings that are not dates, and few distinct numbers, are categories."""
     there = [value for value in values if value is not None]
     distinct = len(set(there))
@@ -217,7 +224,7 @@ def fitted(name: str, values: Sequence[Value], u: np.ndarray, categories: int) -
     few = distinct <= 1 or (distinct <= categories and 5 * distinct <= len(there))
     if form == "text" or few:
         return Categories.fitted(name, values)
-    return Numbers.fitted(name, values, u, form)
+    return Numbers.fitted(name, values, form, bounds)
 
 
 def restored(name: str, state: dict[str, Any]) -> Column:
@@ -225,7 +232,9 @@ def restored(name: str, state: dict[str, Any]) -> Column:
     if state["kind"] == "categories":
         return Categories(name, state["levels"], state["common"], state["count"])
     knots = np.array(state["places"], np.float64), np.array(state["scores"], np.float64)
-    return Numbers(name, state["form"], state["digits"], knots, state["missing"], state["count"])
+    low, high = state.get("bounds", [None, None])  # bundles from before there were bounds have none
+    bounds = (-math.inf if low is None else low, math.inf if high is None else high)
+    return Numbers(name, state["form"], state["digits"], knots, state["missing"], state["count"], bounds)
 
 
 def form_of(values: Sequence[Value]) -> str:
@@ -237,7 +246,7 @@ def form_of(values: Sequence[Value]) -> str:
     texts = [value for value in values if isinstance(value, str)]
     if len(texts) < len(values):
         return "text"
-    return next((form for form in _DATES if all(_date(text, form) is not None for text in texts)), "text")
+    return dates.form_of(list(dict.fromkeys(texts))) or "text"
 
 
 def _typed(value: Value) -> tuple[str, Value]:
@@ -245,47 +254,44 @@ def _typed(value: Value) -> tuple[str, Value]:
     return type(value).__name__, value
 
 
-def _date(text: str, form: str) -> datetime | None:
-    if len(text) > 20:
-        return None
-    try:
-        found = datetime.strptime(text, form).replace(tzinfo=UTC)
-    except ValueError:
-        return None
-    return found if found.strftime(form) == text and found >= _FIRST else None
-
-
 def _as_numbers(name: str, values: Sequence[Value], form: str) -> np.ndarray:
-    numbers = np.empty(len(values))
-    for i, value in enumerate(values):
-        if form in _DATES:
-            date = _date(value, form) if isinstance(value, str) else None
-            if date is None:
-                raise MakarError(
-                    f"the column '{name}' holds {value!r} where dates such as '{_shown(form)}' were learnt"
-                )
-            numbers[i] = (date - _EPOCH).total_seconds() // _DATES[form]
-        elif isinstance(value, str) or value is None:
-            raise MakarError(f"the column '{name}' holds {value!r} where numbers were learnt")
-        else:
-            numbers[i] = value
+    if dates.is_form(form):
+        steps = {value: dates.count(value, form) if isinstance(value, str) else None for value in dict.fromkeys(values)}
+        strange = next((value for value, step in steps.items() if step is None), None)
+        if strange is not None:
+            raise MakarError(
+                f"the column '{name}' holds {strange!r} where dates such as '{dates.example(form)}' were learnt"
+            )
+        return np.array([steps[value] for value in values], np.float64)
+    strange = next((value for value in values if isinstance(value, str) or value is None), None)
+    if strange is not None:
+        raise MakarError(f"the column '{name}' holds {strange!r} where numbers were learnt")
+    numbers = np.array(values, np.float64)
     if not np.isfinite(numbers).all():
         raise MakarError(f"the column '{name}' holds numbers that are not finite; leave such cells empty")
     return numbers
 
 
-def _shown(form: str) -> str:
-    return datetime(2024, 1, 31, 12, 30, tzinfo=UTC).strftime(form)
-
-
-def _as_value(number: float, form: str, digits: int) -> Value:
+def _as_values(numbers: np.ndarray, form: str) -> list[Value]:
+    """Numbers that lie on the grid already as values of a form."""
     if form == "float":
-        return round(number, digits) + 0.0  # no negative zero
-    if form == "int":
-        return round(number)
-    unit = _DATES[form]
-    low, high = (round((day - _EPOCH).total_seconds() / unit) for day in (_FIRST, _LAST))
-    return (_EPOCH + timedelta(seconds=unit * min(max(round(number), low), high))).strftime(form)
+        floats: list[Value] = (numbers + 0.0).tolist()  # no negative zero
+        return floats
+    if not dates.is_form(form):
+        return [round(number) for number in numbers.tolist()]
+    distinct, places = np.unique(np.rint(np.clip(numbers, -(2.0**62), 2.0**62)).astype(np.int64), return_inverse=True)
+    texts = [dates.written(step, form) for step in distinct.tolist()]
+    return [texts[place] for place in places.tolist()]
+
+
+def _bounds(cells: np.ndarray, form: str, bounds: Bounds) -> tuple[float, float]:
+    """The least and the largest number that may be made of a column with these."""
+    low, high = float(cells.min()), float(cells.max())
+    if bounds == "range":
+        return low, high
+    if bounds == "none" or dates.is_form(form):
+        return -math.inf, math.inf
+    return (0.0 if low >= 0 else -math.inf), (0.0 if high <= 0 else math.inf)
 
 
 def _decimals(values: np.ndarray) -> int:
@@ -307,22 +313,52 @@ def _scores(p: np.ndarray) -> np.ndarray:
     return found
 
 
-def _knots(spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _knots(cells: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
     """Places and scores of the map: about 2 n^0.4 quantiles, even in z, between the least and the largest value.
 
-    That many keep the bias of an equal-mass histogram and its variance in balance as n grows.
+    That many keep the bias of an equal-mass histogram and its variance in balance as n grows. They are quantiles of
+    the values with all noise there could be, so it does not matter which there was. To them come the edges of values
+    that many rows share.
     """
-    n = len(spread)
+    n = len(cells)
+    values, counts = np.unique(cells, return_counts=True)
+    below = np.concatenate([[0], np.cumsum(counts)]) / n
     edge = float(_scores(np.array(0.5 / n)))
     inner = float(_scores(np.array(min(2.0 / n, 0.25))))
     z = np.linspace(inner, -inner, int(np.clip(round(2.0 * n**0.4), 3, 64)))
     p = torch.special.ndtr(torch.from_numpy(z)).numpy()
-    places = np.concatenate([[spread.min()], np.quantile(spread, p), [spread.max()]])
-    scores = np.concatenate([[min(edge, inner - 0.1)], z, [max(-edge, 0.1 - inner)]])
-    least = 1e-9 * float(places[-1] - places[0]) / len(places)
-    keep = [0]
-    for i in range(1, len(places) - 1):
-        if places[i] - places[keep[-1]] > least and places[-1] - places[i] > least:
-            keep.append(i)
-    keep.append(len(places) - 1)
-    return places[keep], scores[keep]
+    ends = np.stack([values - step / 2, values + step / 2], 1).ravel()  # of the cells; between them none lies
+    places = np.interp(p, np.stack([below[:-1], below[1:]], 1).ravel(), ends)
+    first, last = (float(ends[0]), min(edge, inner - 0.1)), (float(ends[-1]), max(-edge, 0.1 - inner))
+    inside, gaps = _edges(values, counts, step)
+    quantiles = zip(places.tolist(), z.tolist(), strict=True)
+    knots = [knot for knot in quantiles if not any(low <= knot[0] <= high for low, high in gaps)]
+    least = 1e-9 * (last[0] - first[0]) / (len(knots) + 2)
+    kept = [first]
+    for place, score in sorted([*knots, *inside]):
+        if kept[-1][0] + least < place < last[0] - least and kept[-1][1] < score < last[1]:
+            kept.append((place, score))
+    found = np.array([*kept, last])
+    return found[:, 0], found[:, 1]
+
+
+def _edges(
+    values: np.ndarray, counts: np.ndarray, step: float
+) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    """Knots at the edges of the values that many rows share, and the empty ranges (low, high) beside them."""
+    n = int(counts.sum())
+    below = np.concatenate([[0], np.cumsum(counts)]) / n
+    knots: list[tuple[float, float]] = []
+    gaps: list[tuple[float, float]] = []
+    for k in np.flatnonzero(counts >= max(_ATOM * n, 2)).tolist():
+        for side, other in ((k, k - 1), (k + 1, k + 1)):
+            if not 0 <= other < len(values):
+                continue
+            score = float(_scores(np.array(below[side])))
+            low, high = sorted((float(values[k]), float(values[other])))
+            empty = high - low > 1.5 * step
+            knots.append((low + step / 2, score - (_GAP / 2 if empty else 0.0)))
+            if empty:
+                knots.append((high - step / 2, score + _GAP / 2))
+                gaps.append((low + step / 2, high - step / 2))
+    return list(dict.fromkeys(knots)), gaps

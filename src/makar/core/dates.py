@@ -35,7 +35,9 @@ _PATTERNS = {
     "%6f": r"(?P<f>\d{6})", "%p": r"(?P<p>AM|PM)", "%P": r"(?P<p>am|pm)",
 }  # fmt: skip
 _DIRECTIVE = re.compile(r"%[-^36]?[A-Za-z]")
-_LIKE = re.compile(r"(\d{1,4}[-/. ]+\d{1,2}[-/. ]+\d{1,4}|\d{1,2}[-. ]+[A-Za-z]{3,9}[-, ]+\d{2,4}|[A-Za-z]{3,9} \d{1,2},)")
+_LIKE = re.compile(
+    r"(\d{1,4}[-/. ]+\d{1,2}[-/. ]+\d{1,4}|\d{1,2}[-. ]+[A-Za-z]{3,9}[-, ]+\d{2,4}|[A-Za-z]{3,9} \d{1,2},)"
+)
 _ZONE = re.compile(r"(?<=[\dMm])( ?Z| UTC| GMT| ?[+-]\d{2}:?\d{2})$")
 _COMPACT = "%Y%m%d"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -132,7 +132,9 @@ def _number(cell: str, style: str, dress: tuple[str, str]) -> float | None:
     found = _DRESSED.fullmatch(cell)
     if found is None or (found["open"] is None) != (found["close"] is None) or (found["sign"] and found["inner"]):
         return None
-    if (found["before"] or "", found["after"] or "") not in (dress, ("", "")) or (dress[1] == "%" and not found["after"]):
+    if (found["before"] or "", found["after"] or "") not in (dress, ("", "")) or (
+        dress[1] == "%" and not found["after"]
+    ):
         return None
     pattern, thousands, point = _BODIES[style]
     body = re.sub("['\u2019\u00a0\u202f]", " ", found["body"])

@@ -19,7 +19,6 @@ from makar.data.dataset import Dataset, Evidence, Member, Origin, Split
 from makar.data.loaded import Loaded, Mix, Tag
 from makar.data.manifest import Past
 
-
 BY_ROW = "by row"
 """How `Manifest.split` begins where rows repeat naturally, so that identical ones may be on both sides."""
 

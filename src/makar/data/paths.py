@@ -74,7 +74,7 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
         ) from None
     if "\0" in text:
         raise MakarError(
-            f"{path} holds NUL characters, which no text has: it may be UTF-16 (--encoding utf-16-le), or no text at all"
+            f"{path} holds NUL characters, which no text has: it may be UTF-16 (--encoding utf-16-le) or no text"
         )
     return text
 

@@ -28,7 +28,6 @@ import numpy as np
 
 from makar.core.errors import MakarError
 
-
 _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 (sqrt 5 - 1) / 2
 _OFTEN = 0.02  # of rows with a twin
 

@@ -50,7 +50,7 @@ class Table:
     labels: np.ndarray | None
     classes: tuple[str, ...]
     label: str = ""  # the class's column
-    
+
 
 def table(where: str, columns: dict[str, list[Value]], choice: Choice, notes: list[str]) -> Table:
     """A table's columns, all of one length, as rows; what happened to them is added to `notes`.
