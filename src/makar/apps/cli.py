@@ -16,6 +16,7 @@ import typer
 
 from makar.apps import chain, governance, inquiry
 from makar.apps.chain import show
+from makar.apps.data_options import takes_data
 from makar.core.errors import MakarError, plain
 
 app = typer.Typer(
@@ -39,15 +40,9 @@ governance.register_data(data_app)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
 Seed = Annotated[int, typer.Option(help="The same seed makes the same bytes.", min=0)]
 Out = Annotated[Path, typer.Option(help="Where to write.")]
-Size = Annotated[int | None, typer.Option(help="Pictures: crop and resize to this many pixels a side.", min=2)]
-Label = Annotated[str | None, typer.Option("--label", help="Tables: the column that holds the class.")]
-Licence = Annotated[str | None, typer.Option(help="SPDX licence of your data, such as CC-BY-4.0.")]
-HeldOut = Annotated[float | None, typer.Option(help="Share (or, from 1 up, number) of items to hold out.")]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out items that cannot be read, and say so.")]
+Options = dict[str, Any]  # of the data, see `data_options`
 Drawn = Annotated[int | None, typer.Option("-n", help="Things drawn to be scored (1000; of text 100).", min=2)]
 NoChain = Annotated[bool, typer.Option("--no-chain", help="Write no ledger, receipt, mark or signature, and say so.")]
-Allow = Annotated[str | None, typer.Option(help="Only data that may be used so: private, research or commercial.")]
-Accept = Annotated[list[str] | None, typer.Option(help="Train on this data, by name, though its licence is unknown.")]
 Threads = Annotated[int | None, typer.Option(help="Threads for the arithmetic (default: all cores).", min=1)]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting of the family, such as --set latent=8.")]
 Sets = Annotated[
@@ -57,24 +52,6 @@ Sets = Annotated[
 Codec = Annotated[
     str | None, typer.Option(help="How things become tensors; see `makar codecs` (default: as they are).")
 ]
-
-
-def data_options(
-    size: int | None,
-    label: str | None,
-    licence: str | None,
-    held_out: float | None,
-    skip_bad: bool,
-    accept: list[str] | None = None,
-    allow: str | None = None,
-    attribution: str | None = None,
-) -> dict[str, Any]:
-    """The options of a data source that were given."""
-    given = {
-        "size": size, "label": label, "licence": licence, "held_out": held_out, "skip_bad": skip_bad or None,
-        "accept": tuple(accept) if accept else None, "allow": allow, "attribution": attribution,
-    }  # fmt: skip
-    return {key: value for key, value in given.items() if value is not None}
 
 
 def settings_from(pairs: list[str] | None) -> dict[str, Any]:
@@ -100,6 +77,7 @@ def use_threads(threads: int | None) -> None:
 
 
 @app.command()
+@takes_data
 def compare(
     data: Annotated[str, typer.Argument(help="digits, text:PATH, csv:PATH, folder:PATH, …")],
     families: Annotated[str, typer.Option(help="'all', or names with commas.")] = "all",
@@ -113,22 +91,18 @@ def compare(
     price: Annotated[float | None, typer.Option(help="Money a CPU hour; without it no cost is shown.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, or 'local'.")] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what failed in an earlier call.")] = False,
-    size: Size = None,
-    label: Label = None,
-    licence: Licence = None,
-    accept: Accept = None,
-    held_out: HeldOut = None,
-    skip_bad: SkipBad = False,
+    *,
+    options: Options,
     as_json: Json = False,
 ) -> None:
     """Race every family that fits the data, and write the table and the page."""
     from makar.apps.race import race
 
-    options = data_options(size, label, licence, held_out, skip_bad, accept)
     race(data, families, budget, seeds, out, workers, n, options, timeout, price, scoring, cluster, retry, as_json)
 
 
 @app.command()
+@takes_data
 def train(
     family: Annotated[str, typer.Argument(help="A family's name, or a recipe's TOML file.")],
     data: Annotated[str, typer.Argument(help="digits, text:PATH, csv:PATH, folder:PATH, …")],
@@ -141,14 +115,8 @@ def train(
     codec: Codec = None,
     price: Annotated[float | None, typer.Option(help="Money a CPU hour.")] = None,
     threads: Threads = None,
-    size: Size = None,
-    label: Label = None,
-    licence: Licence = None,
-    attribution: Annotated[str | None, typer.Option(help="Whom to name for your data.")] = None,
-    accept: Accept = None,
-    allow: Allow = None,
-    held_out: HeldOut = None,
-    skip_bad: SkipBad = False,
+    *,
+    options: Options,
     no_chain: NoChain = False,
     score: Annotated[
         int | None, typer.Option(help="Score so many things drawn; the card then shows it.", min=2)
@@ -160,7 +128,6 @@ def train(
     from makar.verbs.chain import Chain
 
     use_threads(threads)
-    options = data_options(size, label, licence, held_out, skip_bad, accept, allow, attribution)
     chain = Chain.here(False if no_chain else None)
     train_one(family, data, options, budget, price, out, seed, settings_from(settings), codec, chain, score, as_json)
 
@@ -194,27 +161,26 @@ def sample(
 
 
 @app.command()
+@takes_data
 def score(
     model: Annotated[Path, typer.Argument(help="A bundle.")],
     data: Annotated[str, typer.Argument(help="The data to score against.")],
     n: Drawn = None,
     seed: Seed = 1,
     threads: Threads = None,
-    size: Size = None,
-    label: Label = None,
-    licence: Licence = None,
-    held_out: HeldOut = None,
-    skip_bad: SkipBad = False,
+    *,
+    options: Options,
     as_json: Json = False,
 ) -> None:
     """Every metric that applies, with intervals, floor and ceiling."""
     from makar.apps.workshop import score_one
 
     use_threads(threads)
-    score_one(model, data, data_options(size, label, licence, held_out, skip_bad), n, seed, as_json)
+    score_one(model, data, options, n, seed, as_json)
 
 
 @app.command()
+@takes_data
 def stability(
     family: Annotated[str, typer.Argument(help="A family's name, or a recipe's TOML file.")],
     data: Annotated[str, typer.Argument(help="digits, text:PATH, csv:PATH, folder:PATH, …")],
@@ -223,36 +189,30 @@ def stability(
     n: Drawn = None,
     settings: Set = None,
     threads: Threads = None,
-    size: Size = None,
-    label: Label = None,
-    licence: Licence = None,
-    held_out: HeldOut = None,
-    skip_bad: SkipBad = False,
+    *,
+    options: Options,
     as_json: Json = False,
 ) -> None:
     """Train at half, once and twice the learning rate with several seeds: how steady is it?"""
     from makar.apps.workshop import show_stability
 
     use_threads(threads)
-    options = data_options(size, label, licence, held_out, skip_bad)
     show_stability(family, data, options, budget, seeds, n, settings_from(settings), as_json)
 
 
 @data_app.command("show")
+@takes_data
 def data_show(
     data: Annotated[str, typer.Argument(help="digits, text:PATH, csv:PATH, folder:PATH, …")],
     sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet of pictures here.")] = None,
-    size: Size = None,
-    label: Label = None,
-    licence: Licence = None,
-    held_out: HeldOut = None,
-    skip_bad: SkipBad = False,
+    *,
+    options: Options,
     as_json: Json = False,
 ) -> None:
     """The manifest: source, licence, counts, splits, digests."""
     from makar.apps.workshop import show_data
 
-    show_data(data, data_options(size, label, licence, held_out, skip_bad), sheet, as_json)
+    show_data(data, options, sheet, as_json)
 
 
 @data_app.command("sources")

@@ -13,6 +13,7 @@ import typer
 
 from makar.apps.authoring import By, author_app
 from makar.apps.chain import DOES_NOT_HOLD, Bundle, Json, Key, show
+from makar.apps.data_options import takes_data
 
 Use = Literal["private", "research", "commercial"]
 Kind = Literal["likeness", "voice", "style"]
@@ -20,10 +21,6 @@ Role = Literal["reader", "maker", "trainer", "keeper"]
 
 Data = Annotated[str, typer.Argument(help="digits, text:PATH, csv:PATH, folder:PATH, …")]
 KeyFile = Annotated[Path | None, typer.Option(help="A file whose bytes are the key; without it a passphrase is asked.")]
-Licence = Annotated[str | None, typer.Option(help="SPDX licence of your data, such as CC-BY-4.0.")]
-Accept = Annotated[list[str] | None, typer.Option(help="Take this data, by name, though its licence is unknown.")]
-Label = Annotated[str | None, typer.Option("--label", help="Tables: the column that holds the class.")]
-Size = Annotated[int | None, typer.Option(help="Pictures: crop and resize to this many pixels a side.", min=2)]
 Profiles = Annotated[list[str] | None, typer.Option("--profile", help="A profile's name, or a TOML file of your own.")]
 
 consent_app = typer.Typer(help="Signed permissions to use a likeness, a voice or a style.", no_args_is_help=True)
@@ -51,10 +48,6 @@ def register_policy(policy_app: typer.Typer) -> None:
 def register_data(data_app: typer.Typer) -> None:
     """Add the scan to the commands on data."""
     data_app.command("scan")(data_scan)
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if value is not None}
 
 
 # Rules
@@ -94,13 +87,12 @@ def policy_init(
     show(facts, as_json, words)
 
 
+@takes_data
 def rights(
     what: Annotated[str, typer.Argument(help="Data, a bundle, or the word 'list' for all licences known here.")],
     use: Annotated[Use | None, typer.Option(help="Ask for this use, and not for training alone.")] = None,
-    licence: Licence = None,
-    accept: Accept = None,
-    label: Label = None,
-    size: Size = None,
+    *,
+    options: dict[str, Any],
     as_json: Json = False,
 ) -> None:
     """What the licences of data allow: to train, to sell the model or what it makes. Exit code 3 where refused."""
@@ -110,7 +102,6 @@ def rights(
         known, words = licences()
         show(known, as_json, words)
         return
-    options = _given(licence=licence, accept=tuple(accept) if accept else None, label=label, size=size)
     facts, words = verdict_on(what, options, use)
     show(facts, as_json, words)
     if not facts["holds"]:
@@ -341,19 +332,16 @@ def card(
     show({"completeness": share, "missing": missing, "written": written}, as_json, "\n".join(lines))
 
 
+@takes_data
 def data_scan(
     data: Data,
-    size: Size = None,
-    label: Label = None,
-    licence: Licence = None,
-    held_out: Annotated[float | None, typer.Option(help="Share (or number) of items to hold out.")] = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out what cannot be read, and say so.")] = False,
+    *,
+    options: dict[str, Any],
     as_json: Json = False,
 ) -> None:
     """Size, balance, duplicates, leaks between the splits, and personal data by kind, before anything is learnt."""
     from makar.data import load
     from makar.verbs.scan import scan
 
-    options = _given(size=size, label=label, licence=licence, held_out=held_out, skip_bad=skip_bad or None)
     found = scan(load(data, **options))
     show(found.to_json(), as_json, found.words())

@@ -6,12 +6,12 @@ Each is a thin caller of a verb. What was found wanting is exit code 3; a user's
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from makar.apps.chain import DOES_NOT_HOLD, Json, show
-from makar.apps.governance import Accept, Label, Licence, Size
+from makar.apps.data_options import takes_data
 
 Bundle = Annotated[Path, typer.Argument(help="A bundle.")]
 Spec = Annotated[str | None, typer.Option("--data", help="Its data, where this workspace does not remember it.")]
@@ -49,6 +49,7 @@ def redteam(
     _leave(facts["holds"])
 
 
+@takes_data
 def inbreed(
     family: Annotated[str, typer.Argument(help="A family's name, or a recipe's TOML file.")],
     data: Annotated[str, typer.Argument(help="digits, text:PATH, csv:PATH, folder:PATH, …")],
@@ -56,18 +57,14 @@ def inbreed(
     keep_real: Annotated[float, typer.Option(help="Share of real items kept in every generation, 0 to 1.")] = 0.0,
     budget: Annotated[str, typer.Option(help="For each training: 20s (CPU), 500 steps, 1e12 flops, …")] = "20s",
     seed: Seed = 0,
-    size: Size = None,
-    label: Label = None,
-    licence: Licence = None,
-    accept: Accept = None,
+    *,
+    options: dict[str, Any],
     as_json: Json = False,
 ) -> None:
     """Train models on what models made: do they lose spread or move away? Exit code 3 where they do."""
     from makar.apps.inquest import bred
 
-    options = {"size": size, "label": label, "licence": licence, "accept": tuple(accept) if accept else None}
-    given = {key: value for key, value in options.items() if value is not None}
-    facts, words = bred(family, data, given, generations, keep_real, budget, seed)
+    facts, words = bred(family, data, options, generations, keep_real, budget, seed)
     show(facts, as_json, words)
     _leave(facts["finding"] != "alarm")
 
@@ -117,17 +114,19 @@ def detector_show(as_json: Json = False) -> None:
 
 
 @style_app.command("add")
+@takes_data
 def style_add(
     name: Annotated[str, typer.Argument(help="The style's name, as the policy's `blocked` will have it.")],
     folder: Annotated[Path, typer.Argument(help="A folder of works in this style: pictures, or .txt files.")],
     data: Annotated[str, typer.Option(help="Clean items, of other styles: digits, text:PATH, folder:PATH, …")],
-    size: Size = None,
+    *,
+    options: dict[str, Any],
     as_json: Json = False,
 ) -> None:
     """Make a style known by a few works of it. Exit code 3 where further works of it would surely pass."""
     from makar.apps.inquest import style_added
 
-    facts, words = style_added(name, folder, data, {} if size is None else {"size": size})
+    facts, words = style_added(name, folder, data, options)
     show(facts, as_json, words)
     _leave(facts["judged"] is None or facts["judged"]["finding"] != "alarm")
 

@@ -119,7 +119,8 @@ def watch(console: Console | None = None) -> Watch:
 
 
 def _trying(protocol: Protocol) -> str:
-    return f"trying {len(protocol.families)} families for a moment each, to see what they will cost"
+    said = f"trying {len(protocol.families)} families for a moment each, to see what they will cost"
+    return "\n".join([*(f"note: {note}" for note in protocol.data.notes), said])
 
 
 def _intent(protocol: Protocol, cells: int, done: int, workers: int, seconds: float | None) -> str:

@@ -15,7 +15,9 @@ from rich.table import Table
 from makar.apps.progress import follow
 from makar.core.errors import MakarError
 from makar.core.score import Score
+from makar.data import Manifest
 from makar.data import load as load_data
+from makar.data.manifest import losses
 from makar.verbs import bundle, export, recipe, stability
 from makar.verbs import score as scoring
 from makar.verbs.budget import Budget
@@ -49,6 +51,8 @@ def train_one(
     plan = recipe.resolve(family)
     limits = Budget.parse(budget, price)
     data = load_data(spec, **options, blocked=tuple(chain.policy.blocked))
+    if not as_json:
+        _tell(data.manifest)
     permit(chain, "train", data.manifest)
     of_family, of_codec = _parted(settings)
     kept = plan.codec_settings if codec in (None, plan.codec) else {}
@@ -99,6 +103,12 @@ def _parted(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return {key: value for key, value in settings.items() if not key.startswith("codec.")}, of_codec
 
 
+def _tell(manifest: Manifest) -> None:
+    """Say what of the data was left out or read as something else."""
+    for note in losses(manifest):
+        typer.echo(f"note: {note}")
+
+
 def sample_from(
     model: Path,
     n: int,
@@ -113,10 +123,12 @@ def sample_from(
     as_json: bool,
 ) -> None:
     """Draw and write files with their receipts, and a grid or a preview to look at."""
-    done = hand_over(chain, bundle.load(model), out, n, seed, label, sampler, settings, model, prompt, length)
+    trained = bundle.load(model)
+    done = hand_over(chain, trained, out, n, seed, label, sampler, settings, model, prompt, length)
     if as_json:
         typer.echo((out / "outputs.json").read_text(encoding="utf-8"))
         return
+    _tell(trained.manifest)
     for sentence in done.withheld:
         typer.echo(f"withheld: {sentence}")
     if done.artifacts[0].kind == "text":

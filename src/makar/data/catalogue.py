@@ -43,6 +43,13 @@ def load(spec: str, **options: Any) -> Dataset:
     module = importlib.import_module(f"makar.data.sources.{source}")
     common = {field.name: options.pop(field.name) for field in fields(Common) if field.name in options}
     settings = build_config(Common, common, "data")
+    known = {field.name for field in fields(module.Options)}
+    for name in options:
+        if name not in known:
+            flag = f" (--{name.replace('_', '-')})"
+            raise MakarError(
+                f"the source '{source}' has no setting '{name}'{flag}{did_you_mean(name, known) if known else ''}"
+            )
     given: Loaded | Mix = module.load(argument, build_config(module.Options, options, f"the source '{source}'"))
     return intake.dataset(given, settings)
 

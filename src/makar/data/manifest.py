@@ -22,6 +22,7 @@ from makar.data.dataset import Evidence, Manifest, Member, Origin, Split
 _LATER: dict[str, Any] = {
     "origin": "user", "members": [], "optouts": [], "accepted": [], "creators": {}, "tags": {}, "label": "",
 }  # fmt: skip
+_SHOWN = 6  # notes that a person is told unasked
 _LOSS = re.compile(r"dropped|left out|read as|kept as text|no class|one row only|written in|have the day or the month")
 
 
@@ -121,7 +122,9 @@ def summary(manifest: Manifest) -> str:
 
 def losses(manifest: Manifest) -> list[str]:
     """The notes on what of the data was left out or read as something else: what a person must hear unasked."""
-    return [note for note in manifest.notes if _LOSS.search(note)]
+    found = [note for note in manifest.notes if _LOSS.search(note)]
+    more = len(found) - _SHOWN
+    return found if more <= 1 else [*found[:_SHOWN], f"{more} more notes on the data; makar data show tells all"]
 
 
 def duplicates(hashes: Sequence[str]) -> int:

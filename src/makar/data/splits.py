@@ -29,6 +29,7 @@ import numpy as np
 from makar.core.errors import MakarError
 
 _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 (sqrt 5 - 1) / 2
+_EACH = 5  # times that a row stands there on average
 _OFTEN = 0.02  # of rows with a twin
 
 
@@ -95,13 +96,16 @@ def repeat_naturally(rows: Sequence[Mapping[str, Any]], hashes: Sequence[str]) -
     """Whether rows are identical because there are few that are possible, and not because they were entered twice.
 
     At least one row in 50 has a twin, and most that do are made of cells each of which also stands in other, different
-    rows (what one column alone holds, in rows of unlike frequency). A number with decimals that stands in one row and
-    its copies alone says that the copies are of one record.
+    rows (of one column alone: half of the rows repeat, some more often than others). A number with decimals that stands
+    in one row and its copies alone says that the copies are of one record. Where each row stands there five times on
+    average there is nothing else to split by.
     """
     counts = Counter(hashes)
     twins = sum(count for count in counts.values() if count > 1)
-    if twins < _OFTEN * len(rows):
+    if twins < _OFTEN * len(rows) or len(counts) < 2:
         return False
+    if _EACH * len(counts) <= len(rows):
+        return True
     values = {name: Counter(row[name] for row in rows) for name in rows[0]}
     varied = {name: found for name, found in values.items() if len(found) > 1}
     if len(varied) < 2:

@@ -71,11 +71,13 @@ def reopened(trained: Trained, chain: Chain, spec: str | None = None, **options:
 
     Raises MakarError where neither knows, and where what is opened is not what was trained on.
     """
-    if spec is None and chain.home.ledger.is_dir():
+    if not options and chain.home.ledger.is_dir():
         for entry in chain.ledger.entries("model"):
             if entry.body.get("id") == trained.id and entry.body.get("told"):
                 told = entry.body["told"]
-                spec, options = told.get("spec"), dict(told.get("options") or {})
+                spec, options = spec or told.get("spec"), dict(told.get("options") or {})
+    if trained.manifest.label:
+        options.setdefault("label", trained.manifest.label)
     if spec is None:
         raise MakarError("this workspace does not remember the data of this model; name it with --data")
     data = load_data(spec, **{k: tuple(v) if isinstance(v, list) else v for k, v in options.items()})

@@ -9,6 +9,7 @@ without a model: the floor is the training set scored against held-out data, the
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from makar.core import files
 from makar.core.digest import digest
 from makar.core.errors import MakarError
 from makar.data.dataset import Manifest
+from makar.data.manifest import losses
 from makar.verbs.budget import Budget
 from makar.verbs.machine import installed
 from makar.verbs.probe import Machine
@@ -47,6 +49,7 @@ class Data(Record):
     counts: dict[str, int]
     classes: tuple[str, ...]
     split: str
+    notes: tuple[str, ...] = ()  # on what was left out of the data or read as something else
     digest: str
 
     @staticmethod
@@ -54,7 +57,7 @@ class Data(Record):
         """What a comparison keeps of a manifest; the digest stands for the rest."""
         return Data(
             spec=spec,
-            options=options,
+            options=json.loads(json.dumps(options)),  # as they are read again: a tuple is a list
             name=manifest.name,
             modality=manifest.modality,
             source=manifest.source,
@@ -63,6 +66,7 @@ class Data(Record):
             counts=manifest.counts,
             classes=tuple(manifest.classes),
             split=manifest.split,
+            notes=tuple(losses(manifest)),
             digest=manifest.digest,
         )
 

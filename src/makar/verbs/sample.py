@@ -182,13 +182,11 @@ def default_sampler(
 def asked_labels(trained: Trained, n: int, label: str | int | Sequence[int] | None, seed: int = 0) -> Tensor | None:
     """Labels for n outputs: one class by name for all, or one for each; where none is asked for, drawn as in the data.
 
-    Output i's class comes from a stream of its own, so it does not depend on n either.
+    Output i's class comes from a stream of its own, so it does not depend on n either. A row whose class is a column of
+    it has a class: -1 (any) is drawn as well.
     """
     if label is None:
-        if not trained.model.classes:
-            return None
-        shares = torch.tensor(trained.class_counts, dtype=torch.float64).log()
-        return Noise.rows(seed_from(seed, "class"), range(n)).choice(shares.expand(n, -1))
+        return _drawn_labels(trained, n, seed) if trained.model.classes else None
     classes = trained.manifest.classes
     if not trained.model.classes:
         raise MakarError("this model was trained without classes; leave --class out")
@@ -199,7 +197,15 @@ def asked_labels(trained: Trained, n: int, label: str | int | Sequence[int] | No
     labels = torch.as_tensor(label, dtype=torch.int64)
     if labels.shape != (n,) or bool((labels < -1).any()) or bool((labels >= len(classes)).any()):
         raise MakarError(f"labels must be {n} numbers from -1 (any class) to {len(classes) - 1}")
+    if trained.manifest.label and bool((labels < 0).any()):
+        return torch.where(labels < 0, _drawn_labels(trained, n, seed), labels)
     return labels
+
+
+def _drawn_labels(trained: Trained, n: int, seed: int) -> Tensor:
+    """Classes in the shares of the training data."""
+    shares = torch.tensor(trained.class_counts, dtype=torch.float64).log()
+    return Noise.rows(seed_from(seed, "class"), range(n)).choice(shares.expand(n, -1))
 
 
 def sample(

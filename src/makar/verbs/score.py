@@ -70,7 +70,9 @@ def yardstick(data: Dataset) -> Yardstick:
         held_out=parts[1],
         extractor=extract.name,
         condition=Classes(len(data.classes)) if data.classes else None,
-        classify=_extractors.classifier_for(extract, train_x, _aligned(parts[0])),
+        classify=None
+        if data.manifest.label  # the class stands in the row: there is nothing to read it from
+        else _extractors.classifier_for(extract, train_x, _aligned(parts[0])),
     )
     return Yardstick(reference, extract, codec)
 
@@ -80,16 +82,17 @@ def _aligned(sample: Sample) -> Tensor | None:
     return sample.labels if sample.labels is not None and len(sample.labels) == len(sample.x) else None
 
 
-def balanced_labels(labels: Tensor | None, n: int, classes: int) -> Tensor | None:
+def balanced_labels(labels: Tensor | None, n: int, classes: int, modality: str) -> Tensor | None:
     """n labels in a fixed order: every class equally often; None without classes.
 
     Where the largest class stands more than twice as often in `labels` as the smallest, as often as there instead: data
-    that were not collected class by class are not scored as if they were.
+    that were not collected class by class are not scored as if they were. So are rows, of which the class is a column.
     """
     if labels is None or not classes:
         return None
     counts = torch.bincount(labels.clamp(min=0), minlength=classes).double()
-    shares = counts / counts.sum() if counts.max() > 2 * counts.min() else torch.full((classes,), 1 / classes).double()
+    uneven = modality == "rows" or bool(counts.max() > 2 * counts.min())
+    shares = counts / counts.sum() if uneven else torch.full((classes,), 1 / classes).double()
     edges = (shares.cumsum(0) * n).round().long()
     return torch.bucketize(torch.arange(n), edges, right=True).clamp(max=classes - 1)
 
@@ -234,7 +237,7 @@ def score(
 
 def wanted_labels(trained: Trained, stick: Yardstick, n: int) -> Tensor | None:
     """The classes of the n outputs that are scored; None for a model without classes."""
-    return balanced_labels(stick.reference.train.labels, n, trained.model.classes)
+    return balanced_labels(stick.reference.train.labels, n, trained.model.classes, stick.reference.modality)
 
 
 def anchors(
@@ -244,7 +247,8 @@ def anchors(
     n = n or enough(data.modality)
     stick = stick or yardstick(data)
     labels = None if data.train.labels is None else torch.from_numpy(data.train.labels).long()
-    rows = _real_rows(labels, len(data.train), n, balanced_labels(labels, n, len(data.classes)))
+    wanted = balanced_labels(labels, n, len(data.classes), data.modality)
+    rows = _real_rows(labels, len(data.train), n, wanted)
     real = [data.train.things[i] for i in rows.tolist()]
     trivial = fit("independent", data, budget="5s", seed=seed)
     return {

@@ -164,6 +164,13 @@ def make_codec(data: Dataset, name: str | None = None, settings: dict[str, Any] 
     return name, codec.fit(data.train.things)
 
 
+def _given_class(data: Dataset, codec: str | None) -> dict[str, Any]:
+    """The codec's setting for rows: a model that is conditioned on the class has no column of it in its space."""
+    if data.modality != "rows" or codec not in (None, "rows"):
+        return {}
+    return {"label": data.manifest.label if data.train.labels is not None else ""}
+
+
 def families_for(space: Space) -> list[str]:
     """Names of the families that can be written for a space."""
     return [name for name in registry.modules("families") if isinstance(space, registry.load("families", name).spaces)]
@@ -218,7 +225,7 @@ def prepare(
     if family not in registry.modules("families"):
         raise MakarError(f"there is no family '{family}'{did_you_mean(family, registry.modules('families'))}")
     rights.require_trainable(data.manifest)
-    codec_name, fitted = make_codec(data, codec, codec_settings)
+    codec_name, fitted = make_codec(data, codec, (codec_settings or {}) | _given_class(data, codec))
     x = fitted.encode(data.train.things)
     labels = None
     condition = None

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
+from makar.codecs.rows import Rows
 from makar.core.artifact import Artifact
 from makar.core.codec import Codec
 from makar.core.digest import digest
@@ -50,10 +51,16 @@ class Trained:
     class_counts: tuple[int, ...] = ()  # how often each class stood in the training data
 
     def things(self, x: Tensor, labels: Tensor | None = None) -> list[Any]:
-        """Outputs x of the model, one thing a row; `labels` int64 (n,) are the classes that were asked for."""
+        """Outputs x of the model, one thing a row; `labels` int64 (n,) are the classes that were asked for.
+
+        Where the class is a column of the rows it is put back in its place, empty where none was asked for.
+        """
         if self.codec.things == "text":
             return list(_texts.texts(self.codec, x))
-        return self.codec.decode(x)
+        if not isinstance(self.codec, Rows):
+            return self.codec.decode(x)
+        codes = [-1] * len(x) if labels is None else labels.tolist()
+        return self.codec.labelled(x, [self.manifest.classes[code] if code >= 0 else None for code in codes])
 
     @property
     def family(self) -> str:

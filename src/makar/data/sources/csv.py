@@ -68,7 +68,7 @@ def _read(path: Path, options: Options, notes: list[str]) -> tuple[list[str], li
     try:
         for row in reader:
             if row and not header:
-                header = tables.read_header(row, path, notes)
+                header = tables.read_header([export.bare(name.strip()) for name in row], path, notes)
             elif row and len(row) != len(header):
                 bad.append(start)
                 if not options.skip_bad:

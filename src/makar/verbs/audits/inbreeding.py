@@ -138,6 +138,7 @@ def _described(old: Manifest, trained: Trained, hashes: list[str], real: int) ->
         items={"train": hashes, "held_out": old.items["held_out"]}, split=old.split,
         notes=[f"{len(hashes) - real} of {len(hashes)} training items were made by a model", f"rights: {said}"],
         past=manifests.Past(origin=origin, members=members, accepted=old.accepted, optouts=old.optouts),
+        label=old.label,
     )  # fmt: skip
 
 
