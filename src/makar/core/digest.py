@@ -15,6 +15,9 @@ class _Hash(Protocol):
     def update(self, data: bytes, /) -> None: ...
 
 
+_PLAIN = {kind: kind.__name__.encode() for kind in (type(None), bool, int, float)}
+
+
 def digest(*parts: Any) -> str:
     """Sha256 in hexadecimal of all `parts`: None, bool, int, float, str, bytes, arrays, tensors and nests of them.
 
@@ -37,6 +40,28 @@ def _tagged(state: _Hash, tag: str, data: bytes) -> None:
 
 
 def _feed(state: _Hash, value: Any) -> None:
+    kind = type(value)
+    if kind is str:
+        data = value.encode()
+        state.update(b"str%d:%b" % (len(data), data))
+    elif kind in _PLAIN:
+        data = repr(value).encode()
+        state.update(b"%b%d:%b" % (_PLAIN[kind], len(data), data))
+    elif kind is dict:
+        state.update(b"map%d:" % len(value))
+        for key in sorted(value, key=str):
+            _feed(state, str(key))
+            _feed(state, value[key])
+    elif kind is list or kind is tuple:
+        state.update(b"list%d:" % len(value))
+        for item in value:
+            _feed(state, item)
+    else:
+        _feed_other(state, value)
+
+
+def _feed_other(state: _Hash, value: Any) -> None:
+    """The same for what is rarer, and for types of others that behave like the above."""
     if isinstance(value, Tensor):
         value = value.detach().cpu().contiguous()
         _tagged(

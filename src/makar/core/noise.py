@@ -15,8 +15,11 @@ import hashlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import TypeVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 _M0, _M1 = 0xD2511F53, 0xCD9E8D57  # multipliers and key increments of Philox4x32, Salmon et al. table 2
@@ -31,10 +34,15 @@ def seed_from(*parts: object) -> int:
     return int.from_bytes(digest[:8], "little") >> 1
 
 
-def philox(
-    counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Ten rounds of Philox4x32: four 32-bit words (held in int64) for each counter of four 32-bit words."""
+Words = TypeVar("Words", Tensor, NDArray[np.int64])
+
+
+def philox(counter: tuple[Words, Words, Words, Words], key: tuple[int, int]) -> tuple[Words, Words, Words, Words]:
+    """Ten rounds of Philox4x32: four 32-bit words (held in int64) for each counter of four 32-bit words.
+
+    Whole numbers, so arrays and tensors give the same bits; of the few numbers that a tile takes at a time numpy makes
+    its own in a fifth of the time.
+    """
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(10):
@@ -131,9 +139,18 @@ class RowNoise(Noise):
 
     def _blocks(self, count: int) -> Tensor:
         """The next blocks of every row's stream, int64 (B, count, 4)."""
+        if self._indices.device.type == "cpu":
+            return self._blocks_here(count)
         block = torch.arange(self._next, self._next + count, device=self._indices.device).expand(self.batch, count)
         row = self._indices.unsqueeze(1).expand(self.batch, count)
         return torch.stack(philox((block & _MASK, block >> 32, row & _MASK, (row >> 32) & _MASK), self._key), -1)
+
+    def _blocks_here(self, count: int) -> Tensor:
+        """The same by numpy, on the processor."""
+        block = np.broadcast_to(np.arange(self._next, self._next + count, dtype=np.int64), (self.batch, count))
+        row = np.broadcast_to(self._indices.numpy()[:, None], (self.batch, count))
+        words = philox((block & _MASK, block >> 32, row & _MASK, (row >> 32) & _MASK), self._key)
+        return torch.from_numpy(np.stack(words, -1))
 
     def uniform(self, *shape: int) -> Tensor:
         words = self._words(math.prod(shape))
