@@ -228,3 +228,65 @@ def test_extreme_draws_decode_to_valid_rows() -> None:
         datetime.datetime.fromisoformat(row["seen"])
         assert isinstance(row["age"], int)
         assert math.isfinite(row["income"])
+
+
+def test_what_is_made_lies_within_the_data_unless_let_go() -> None:
+    rows = table(300)
+    low, high = min(row["age"] for row in rows), max(row["age"] for row in rows)
+    days = sorted(row["born"] for row in rows)
+    far = {}
+    for bounds in ("range", "sign", "none"):
+        codec = Rows(Config(bounds=bounds)).fit(rows)
+        x = codec.encode(rows[:2])
+        numeric = [i for i, c in enumerate(codec.space.columns) if isinstance(c, Numeric)]
+        x[0, numeric], x[1, numeric] = -9.0, 9.0
+        far[bounds] = Rows(Config(bounds=bounds)).restore(codec.state()).decode(x)
+    assert [row["age"] for row in far["range"]] == [low, high]
+    assert [row["born"] for row in far["range"]] == [days[0], days[-1]]
+    assert far["sign"][0]["income"] == 0.0
+    assert far["sign"][1]["income"] > max(row["income"] for row in rows)
+    assert far["none"][0]["income"] < 0
+    old = Rows(Config()).fit(rows).state()
+    for column in old["columns"]:
+        column.pop("bounds", None)  # a bundle from before there were bounds
+    assert Rows(Config()).restore(old).decode(x) == far["none"]
+
+
+def test_a_value_that_many_rows_share_has_its_share_of_z_and_nothing_lies_beside_it() -> None:
+    r = np.random.default_rng(5)
+    gains = [0 if r.random() < 0.85 else int(r.integers(500, 20_000)) for _ in range(2000)]
+    codec = Rows(Config()).fit([{"gain": gain} for gain in gains])
+    z = torch.from_numpy(r.standard_normal((20_000, 1)).astype(np.float32))
+    made = np.array([row["gain"] for row in codec.decode(z)])
+    assert abs((made == 0).mean() - np.mean(np.array(gains) == 0)) < 0.01
+    assert ((made > 0) & (made < min(g for g in gains if g))).mean() < 0.002
+
+
+def test_the_class_is_put_back_in_its_place_and_its_likelihood_is_its_share() -> None:
+    rows = [{"a": i % 37, "y": ["no", "no", "yes"][i % 3], "b": f"k{i % 5}"} for i in range(300)]
+    codec, joint = Rows(Config(label="y")).fit(rows), Rows(Config()).fit(rows)
+    assert [column.name for column in codec.space.columns] == ["a", "b"]
+    x = codec.encode(rows)
+    assert torch.equal(x, codec.encode([{"a": row["a"], "b": row["b"]} for row in rows]))
+    again = Rows(Config(label="y")).restore(json.loads(json.dumps(codec.state())))
+    assert again.labelled(x, [str(row["y"]) for row in rows]) == rows
+    assert list(again.labelled(x[:1], [None])[0].items())[1] == ("y", None)
+    assert codec.units(rows) == joint.units(rows) == 900
+    plain = Rows(Config()).fit([{"a": row["a"], "b": row["b"]} for row in rows])
+    shares = 200 * math.log(200 / 300) + 100 * math.log(100 / 300) + 300 * math.log1p(-1 / 302)
+    assert codec.nats(rows) - plain.nats([{"a": r["a"], "b": r["b"]} for r in rows]) == pytest.approx(shares)
+    unseen = [{"a": 1, "y": "new", "b": "k1"}]
+    assert codec.nats(unseen) - plain.nats([{"a": 1, "b": "k1"}]) == pytest.approx(-math.log(302))
+    with pytest.raises(MakarError, match="no column 'z' to be the class"):
+        Rows(Config(label="z")).fit(rows)
+    with pytest.raises(MakarError, match="but the class 'y' has one value only"):
+        Rows(Config(label="y")).fit([{"a": 1, "y": row["y"]} for row in rows])
+
+
+@pytest.mark.parametrize(("values", "names"), [([1, 2, 3], "123"), ([1.0, 2.0, 3.0], "123"), (["a", "01", "-"], None)])
+def test_classes_keep_their_type_and_spelling(values: list[Any], names: str | None) -> None:
+    rows = [{"y": values[i % 3], "x": i * 7 % 50} for i in range(60)]
+    codec = Rows(Config(label="y")).fit(rows)
+    back = codec.labelled(codec.encode(rows[:3]), list(names or values))
+    assert [row["y"] for row in back] == values
+    assert [type(row["y"]) for row in back] == [type(value) for value in values]

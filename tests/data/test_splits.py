@@ -196,3 +196,79 @@ def test_data_other_than_what_was_asked_for_is_refused() -> None:
     for wrong in ("0" * 64, digest[:11], digest[:-1] + ("0" if digest[-1] != "0" else "1")):
         with pytest.raises(MakarError, match="not the same data"):
             load("digits", digest=wrong)
+
+
+def survey(count: int = 500) -> list[dict[str, object]]:
+    chance = np.random.default_rng(0)
+    return [
+        {"grade": str(chance.choice(list("ABC"), p=[0.6, 0.3, 0.1])), "passed": str(chance.choice(["yes", "no"]))}
+        for _ in range(count)
+    ]
+
+
+def test_rows_that_repeat_naturally_are_split_by_row_and_both_sides_have_their_shares() -> None:
+    rows = survey()
+    hashes = splits.digests(rows)
+    assert splits.repeat_naturally(rows, hashes)
+    train, held_out = splits.by_row(hashes, 0.2)
+    assert sorted(train + held_out) == list(range(500))
+    assert len(held_out) == 100
+    for sha in set(hashes):
+        assert abs(sum(hashes[i] == sha for i in held_out) - hashes.count(sha) / 5) <= 1.5
+    turned = splits.by_row(hashes[::-1], 0.2)[1]
+    assert [hashes[i] for i in held_out] == [hashes[::-1][i] for i in turned]
+    more = splits.digests([*rows, {"grade": "D", "passed": "no"}])
+    moved = set(held_out) ^ set(splits.by_row(more, 0.2)[1])
+    assert len(moved) <= 3
+    unique = splits.digests([f"item {i}" for i in range(50)])
+    assert splits.by_row(unique, 0.2) == splits.by_content(unique, 0.2)
+
+
+def test_a_few_identical_rows_fall_as_by_chance() -> None:
+    """Pairs both of which are held out: at a share of 0.2 one in 25, were they independent; none if spread evenly."""
+    hashes = splits.digests([f"row {i // 2}" for i in range(4000)])
+    held = {hashes[i] for i in splits.by_row(hashes, 0.2)[1]}
+    both = 800 - len(held)
+    assert 50 < both < 115  # 80 +- 9
+
+
+def test_copies_of_records_are_no_natural_repeats() -> None:
+    chance = np.random.default_rng(0)
+    records = [{"x": float(chance.normal()), "kind": "ab"[i % 2]} for i in range(200)]
+    for rows in (records, [*records, *records], [records[i] for i in chance.integers(0, 200, 300)]):
+        assert not splits.repeat_naturally(rows, splits.digests(rows))
+    rare = [*records, *records[:1]]
+    assert not splits.repeat_naturally(rare, splits.digests(rare))
+    wide = [{name: int(chance.integers(0, 3)) for name in "abcd"} for _ in range(200)]  # 81 kinds of rows
+    assert splits.repeat_naturally(wide, splits.digests(wide))
+    ages = [{"age": int(chance.normal(40, 12))} for _ in range(400)]
+    assert splits.repeat_naturally(ages, splits.digests(ages))
+
+
+def test_each_class_is_held_out_in_its_share(tmp_path: Path) -> None:
+    chance = np.random.default_rng(1)
+    rows = [f"{chance.normal():.4f},{'rare' if i % 25 == 0 else 'often'}" for i in range(500)]
+    path = tmp_path / "t.csv"
+    path.write_text("\n".join(["x,y", *rows, "1.5,alone"]) + "\n")
+    data = load(f"csv:{path}", label="y")
+    held, train = ([row["y"] for row in split.things] for split in (data.held_out, data.train))
+    assert (held.count("rare"), held.count("often"), held.count("alone"), train.count("alone")) == (4, 96, 0, 1)
+    assert "each class in its share" in data.manifest.split
+    assert any("1 of the 3 classes have one row only" in note for note in data.manifest.notes)
+    everything = [splits.digests([row])[0] for row in data.train.things]
+    assert everything == data.manifest.items["train"]
+    by_row = tmp_path / "s.csv"
+    by_row.write_text("\n".join(["grade,passed", *(",".join(map(str, r.values())) for r in survey())]) + "\n")
+    both = load(f"csv:{by_row}", label="passed")
+    assert both.manifest.split.startswith("by row")
+    share = [np.mean([row["passed"] == "yes" for row in split.things]) for split in (both.train, both.held_out)]
+    assert abs(share[0] - share[1]) < 0.01
+    assert any("identical ones may be on both sides" in note for note in both.manifest.notes)
+
+
+def test_a_label_counts_in_the_digest_only_where_there_is_one(tmp_path: Path) -> None:
+    base = load("toy:ring8", n=50).manifest
+    fields = base.model_dump()
+    old = {key: value for key, value in fields.items() if key != "label"}
+    assert manifest.digest_of(old) == base.digest
+    assert manifest.digest_of({**fields, "label": "y"}) != base.digest

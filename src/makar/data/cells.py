@@ -181,7 +181,7 @@ def _said(name: str, style: str, dress: tuple[str, str], cell: str, number: floa
 
 def _whole(read: dict[str, float]) -> dict[str, Value]:
     if all(number.is_integer() and abs(number) < _EXACT for number in read.values()) and not any(
-        re.search(r"[.,][0-9]{1,2}\D*$", cell) or "e" in cell.lower() for cell in read
+        re.search(r"[.,][0-9]{1,2}\D*$|[0-9][eE][+-]?[0-9]", cell) for cell in read
     ):
         return {cell: int(number) for cell, number in read.items()}
     return dict(read)

@@ -5,13 +5,14 @@ on the order of files, on the machine or on a seed; adding items moves few of th
 items, having one hash, can never lie on different sides.
 
 Rows of a table may repeat naturally: of three columns with a few values each there are only so many. Then a split by
-content holds out whole kinds of rows, and neither side has the shares of the data. Such tables are split by row. Of m
-identical rows with the hash h, read as a fraction u, repeat k = 0..m-1 has the place
+content holds out whole kinds of rows, and neither side has the shares of the data. Such tables are split by row. Repeat
+k = 1, 2, ... of a row with the hash h has a place of its own in the order, that of the SHA-256 of h and k, as if it had
+fallen there by chance. Of ten or more identical rows, with h read as a fraction u, repeat k has the place
 
     u_k = frac(u + k (sqrt 5 - 1) / 2)
 
-in the order, and the first share is held out: the golden ratio spreads the repeats so evenly that each side gets its
-share of every kind of row, but for about one. With one row of each kind it is the split by content.
+for the golden ratio spreads so many so evenly that each side gets its share of them, but for about one. With one row of
+each kind it is the split by content.
 
 Where rows have a class, each class is split for itself, so that both sides have its share.
 """
@@ -29,6 +30,7 @@ import numpy as np
 from makar.core.errors import MakarError
 
 _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 (sqrt 5 - 1) / 2
+_EVEN = 10  # identical rows from which on they are spread evenly
 _EACH = 5  # times that a row stands there on average
 _OFTEN = 0.02  # of rows with a twin
 
@@ -131,10 +133,15 @@ def _wanted(count: int, held_out: float) -> int:
 
 def _places(hashes: Sequence[str]) -> list[tuple[int, str]]:
     """The place of every item in the order of its split, in 2^64ths, and its hash where that is the same."""
-    seen: Counter[str] = Counter()
+    counts, seen = Counter(hashes), Counter[str]()
     found = []
     for sha in hashes:
-        found.append(((int(sha[:16], 16) + seen[sha] * _GOLDEN) % 2**64, sha))
+        k = seen[sha]
+        if counts[sha] >= _EVEN:
+            place = (int(sha[:16], 16) + k * _GOLDEN) % 2**64
+        else:
+            place = int((hashlib.sha256(f"{sha} {k}".encode()).hexdigest() if k else sha)[:16], 16)
+        found.append((place, sha))
         seen[sha] += 1
     return found
 
