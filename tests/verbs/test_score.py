@@ -94,3 +94,9 @@ def test_classes_that_are_scored(labels: list[int], n: int, expected: list[int])
     found = balanced_labels(torch.tensor(labels), n, max(labels) + 1)
     assert found is not None
     assert found.tolist() == expected
+
+
+def test_the_class_of_rows_is_scored_as_in_the_data() -> None:
+    found = balanced_labels(torch.tensor([1, 1, 0, 0, 0]), 5, 2, "rows")
+    assert found is not None
+    assert found.tolist() == [0, 0, 0, 1, 1]

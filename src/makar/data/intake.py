@@ -14,13 +14,11 @@ from typing import Literal
 import numpy as np
 
 from makar.core.errors import MakarError, did_you_mean
+from makar.data import _sides as sides
 from makar.data import creators, licences, manifest, optouts, rights, splits, tables
 from makar.data.dataset import Dataset, Evidence, Member, Origin, Split
 from makar.data.loaded import Loaded, Mix, Tag
 from makar.data.manifest import Past
-
-BY_ROW = "by row"
-"""How `Manifest.split` begins where rows repeat naturally, so that identical ones may be on both sides."""
 
 
 @dataclass(frozen=True)
@@ -299,13 +297,14 @@ def _split(joined: _Joined, settings: Common, accept: set[str], dropped: list[st
             f"{loaded.source} holds {len(loaded.things)} items that may be used; at least 2 are needed, one to learn "
             f"from, one to test{': ' if notes else ''}{'; '.join(notes)}"
         )
-    train, held_out, words = _sides(joined, settings, notes)
+    train, held_out, words = sides.of(loaded, part.hashes, settings.held_out, joined.mixed, notes)
     repeats = manifest.duplicates(part.hashes)
     if repeats:
-        side = "identical ones may be on both sides" if words.startswith(BY_ROW) else "identical items are on one side"
+        both = words.startswith(sides.BY_ROW)
+        side = "identical ones may be on both sides" if both else "identical items are on one side"
         notes.append(f"{repeats} of {len(part.hashes)} items repeat an earlier one; {side}")
-    sides = {"train": train, "held_out": held_out}
-    members = _described(joined, sides) if joined.several else []
+    places = {"train": train, "held_out": held_out}
+    members = _described(joined, places) if joined.several else []
     described = manifest.build(
         name=loaded.name,
         modality=loaded.modality,
@@ -313,7 +312,7 @@ def _split(joined: _Joined, settings: Common, accept: set[str], dropped: list[st
         licence=licences.conjunction(sorted(set(part.licences), key=part.licences.index)),
         attribution=part.attribution,
         classes=loaded.classes,
-        items={side: [part.hashes[i] for i in places] for side, places in sides.items()},
+        items={side: [part.hashes[i] for i in at] for side, at in places.items()},
         split=words,
         notes=notes,
         past=Past(
@@ -327,29 +326,6 @@ def _split(joined: _Joined, settings: Common, accept: set[str], dropped: list[st
         label=loaded.label,
     )
     return Dataset(_taken(loaded, train), _taken(loaded, held_out), described, loaded.levels, loaded.entropy)
-
-
-def _sides(joined: _Joined, settings: Common, notes: list[str]) -> tuple[list[int], list[int], str]:
-    """Training and held-out places, and how they were told apart in words."""
-    hashes, loaded = joined.part.hashes, joined.part.loaded
-    if loaded.held is not None and settings.held_out is None:
-        train, held_out, repeated = splits.given(hashes, loaded.held)
-        if repeated:
-            notes.append(f"{repeated} training items were dropped because they are among the held-out ones")
-        own = "what a member holds out is held out of all" if joined.mixed else "the data's own"
-        return train, held_out, f"{own}; items in the order of their SHA-256"
-    share = loaded.held_out if settings.held_out is None else settings.held_out
-    if loaded.held is not None:
-        notes.append("the data's own split was set aside because held_out= was given")
-    natural = loaded.modality == "rows" and splits.repeat_naturally(loaded.things, hashes)
-    split = splits.by_row if natural else splits.by_content
-    if loaded.label and loaded.labels is not None:
-        train, held_out = splits.in_classes(hashes, loaded.labels, share, split)
-    else:
-        train, held_out = split(hashes, share)
-    how = f"{BY_ROW}: rows repeat naturally, so each repeat counts as one; " if natural else "by content: "
-    first = f"the first {len(held_out)} of {len(hashes)} held out{', each class in its share' if loaded.label else ''}"
-    return train, held_out, f"{how}items sorted by SHA-256, {first}"
 
 
 def _described(joined: _Joined, sides: dict[str, list[int]]) -> list[Member]:

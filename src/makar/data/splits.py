@@ -157,18 +157,23 @@ def _quotas(labels: np.ndarray, wanted: int) -> dict[int, int]:
     return quotas
 
 
-def given(hashes: Sequence[str], held: np.ndarray) -> tuple[list[int], list[int], int]:
-    """The data's own split: training and held-out indices in hash order, and how many training items were dropped.
-
-    A training item that is also held out is dropped from training: it would be tested on what it was taught.
-    """
+def marked(hashes: Sequence[str], held: np.ndarray) -> tuple[list[int], list[int]]:
+    """The data's own split as it is: training and held-out indices in hash order; an empty side is refused."""
     if held.all() or not held.any():
         side = "held out" if held.all() else "for training"
         raise MakarError(f"the data's own split has all {len(held)} items {side}; put items into both folders")
     order = sorted(range(len(hashes)), key=lambda i: (hashes[i], i))
-    kept_out = {hashes[i] for i in order if held[i]}
-    test = [i for i in order if held[i]]
-    train = [i for i in order if not held[i] and hashes[i] not in kept_out]
+    return [i for i in order if not held[i]], [i for i in order if held[i]]
+
+
+def given(hashes: Sequence[str], held: np.ndarray) -> tuple[list[int], list[int], int]:
+    """The same without training items that are also held out, and how many those were.
+
+    A training item that is also held out is dropped from training: it would be tested on what it was taught.
+    """
+    every, test = marked(hashes, held)
+    kept_out = {hashes[i] for i in test}
+    train = [i for i in every if hashes[i] not in kept_out]
     if not train:
         raise MakarError("every training item is also among the held-out ones, so nothing is left to learn from")
     return train, test, int((~held).sum()) - len(train)

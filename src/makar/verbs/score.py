@@ -82,7 +82,7 @@ def _aligned(sample: Sample) -> Tensor | None:
     return sample.labels if sample.labels is not None and len(sample.labels) == len(sample.x) else None
 
 
-def balanced_labels(labels: Tensor | None, n: int, classes: int, modality: str) -> Tensor | None:
+def balanced_labels(labels: Tensor | None, n: int, classes: int, modality: str = "") -> Tensor | None:
     """n labels in a fixed order: every class equally often; None without classes.
 
     Where the largest class stands more than twice as often in `labels` as the smallest, as often as there instead: data

@@ -37,6 +37,8 @@ class Options:
     image: str | None = None
     text: str | None = None
     label: str | None = None
+    drop: str | tuple[str, ...] = ()
+    keep: str | tuple[str, ...] = ()
     size: int | None = None
     colour: Colour = "auto"
     skip_bad: bool = False
@@ -68,6 +70,7 @@ def load(argument: str, options: Options) -> Loaded:
         things=content.things,
         labels=content.labels,
         classes=content.classes,
+        label=(options.label or "") if content.modality == "rows" else "",
         licence=_licence(where, local, notes),
         folder=folder if local else None,
         held=None if held is None else held[content.kept],
@@ -149,7 +152,8 @@ def _content(datasets: Any, whole: Any, where: str, options: Options, notes: lis
     for name in labels:
         names = features[name].names
         columns[name] = [_class_name(names, value) for value in columns[name]]
-    found = tables.table(where, columns, tables.Choice(options.label), notes)
+    choice = tables.Choice(options.label, tables.names(options.drop), tables.names(options.keep))
+    found = tables.table(where, columns, choice, notes)
     return _Content("rows", list(found.rows), found.labels, found.classes, list(range(len(found.rows))))
 
 

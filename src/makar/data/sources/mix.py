@@ -31,6 +31,10 @@ class Options:
     colour: Colour | None = None
     skip_bad: bool | None = None
     label: str | None = None
+    drop: str | tuple[str, ...] | None = None
+    keep: str | tuple[str, ...] | None = None
+    missing: str | tuple[str, ...] | None = None
+    delimiter: str | None = None
     by: Literal["blocks", "paragraphs", "lines"] | None = None
     encoding: str | None = None
     n: int | None = None
