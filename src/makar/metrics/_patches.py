@@ -53,9 +53,10 @@ def _cut(x: Tensor) -> tuple[Tensor, int, int]:
 
     They lie a sixteenth of the side apart, so that a picture costs about the same at any size.
     """
-    sides = [min(SIZE, s) for s in x.shape[-2:]]
-    steps = [max(1, s // 16) for s in x.shape[-2:]]
-    rows, columns = ((s - k) // step + 1 for s, k, step in zip(x.shape[-2:], sides, steps, strict=True))
+    height, width = x.shape[-2:]
+    sides = min(SIZE, height), min(SIZE, width)
+    steps = max(1, height // 16), max(1, width // 16)
+    rows, columns = (height - sides[0]) // steps[0] + 1, (width - sides[1]) // steps[1] + 1
     patches = F.unfold(x, sides, stride=steps).transpose(1, 2)
     patches = patches - patches.mean(2, keepdim=True)
     return patches / (patches.square().mean(2, keepdim=True) + _CONTRAST).sqrt(), rows, columns
