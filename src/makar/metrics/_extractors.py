@@ -5,7 +5,9 @@ it learnt from: two scores share a column only if the names are equal.
 
     points        the numbers themselves
     pixels        levels on [-1, 1]
-    pca-<d>       pixels on the d leading principal components of the training set, d at most 64 and n / 20
+    patches-<d>   pictures of any size by the patches they show, see `_patches.py`
+    pca-<d>       pixels on the d leading principal components of the training set, d at most 64 and n / 20: the second
+                  opinion on pictures, blind to noise
     columns       numeric columns in units of the training set's standard deviation; categorical ones as one-hot
                   vectors divided by sqrt(2), so that two different categories lie 1 apart
     ngrams-<d>    square roots of the relative frequencies of hashed 1-, 2- and 3-grams of symbols (their Euclidean
@@ -15,7 +17,6 @@ it learnt from: two scores share a column only if the names are equal.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
 import torch
@@ -24,11 +25,13 @@ from torch.nn import functional as F
 
 from makar.core.spaces import Categorical, Columns, Levels, Reals, Space, Tokens
 from makar.metrics._extractor import Extractor
+from makar.metrics._patches import Patches
+from makar.metrics._principal import digest_of as _digest
+from makar.metrics._principal import principal
 from makar.metrics._probe import SPACE as DIGITS
 from makar.metrics._probe import Probe
 
 _BUCKETS = 1024
-_EXACT = 512  # dimensions up to which principal components come from the full eigendecomposition
 
 
 class Points(Extractor):
@@ -116,34 +119,11 @@ class Pca(Extractor):
         self._base = base
         self._mean = features.mean(0)
         count = min(dimensions, features.shape[1], max(2, len(train) // 20))
-        self._basis = _principal(features - self._mean, count)
+        self._basis = principal(features - self._mean, count)
         self.name = f"pca-{count}-{_digest(train)}"
 
     def __call__(self, x: Tensor) -> Tensor:
         return (self._base(x) - self._mean) @ self._basis
-
-
-def _digest(train: Tensor) -> str:
-    """Eight hexadecimal digits of the training items, which fix what is fitted to them.
-
-    The items and not the fitted numbers are hashed, since those differ in their last bits between machines.
-    """
-    return hashlib.sha256(train.contiguous().numpy().tobytes()).hexdigest()[:8]
-
-
-def _principal(centred: Tensor, count: int) -> Tensor:
-    """Orthonormal basis (d, count) of the leading principal components of centred (n, d)."""
-    if centred.shape[1] <= _EXACT:
-        vectors: Tensor = torch.linalg.eigh(centred.T @ centred).eigenvectors
-        return vectors.flip(1)[:, :count]
-    # Halko, Martinsson & Tropp 2011, algorithm 4.4: subspace iteration from a random start
-    start = torch.randn(centred.shape[1], count + 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    basis: Tensor = torch.linalg.qr(start).Q
-    for _ in range(6):
-        basis = torch.linalg.qr(centred.T @ (centred @ basis)).Q
-    small = centred @ basis
-    turned: Tensor = basis @ torch.linalg.eigh(small.T @ small).eigenvectors
-    return turned.flip(1)[:, :count]
 
 
 def extractor_for(space: Space, modality: str, train: Tensor, dataset: str = "") -> Extractor:
@@ -153,6 +133,8 @@ def extractor_for(space: Space, modality: str, train: Tensor, dataset: str = "")
     """
     if space == DIGITS and modality == "pictures" and "digits" in dataset:
         return Probe()
+    if isinstance(space, Levels) and len(space.shape) == 3:
+        return Patches(space, train, 64)
     if isinstance(space, Levels):
         return Pca(Pixels(space), train, 64)
     if isinstance(space, Columns):

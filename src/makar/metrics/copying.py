@@ -6,18 +6,27 @@ not between features, since a probe trained on the training set pulls it togethe
 `text` for this. With d(x) the distance from x to its nearest training item:
 
     nn ratio       median of d over generated items / median of d over held-out items; 1 = like fresh data, 0 = copies
-    copies         share of generated items with d(x) = 0 or d(x) < 1/3 of the distance to the second nearest distinct
-                   training item                                                                  (Yoon et al. 2023)
+    copies         of points: share of generated items with d(x) = 0 or d(x) < 1/3 of the distance to the second nearest
+                   distinct training item                                                         (Yoon et al. 2023)
     authenticity   share of generated items farther from their nearest training item than that one is from its own
                    nearest training neighbour                                                     (Alaa et al. 2022)
     c_t            z-score of Mann and Whitney's U for "d of generated > d of held-out" within k-means cells of the
                    training set, averaged by the held-out items' shares; << 0 copying, >> 0 under-fit
                                                                                                   (Meehan et al. 2020)
+
+A blurred picture lies near every training picture and copies none, and a copy under snow lies far from its original. So
+the copies of pictures are sought through noise, shifts and light (`_lookalike.py`), and compared with fresh pictures:
+held-out ones, and training ones that are left out in turn, which have the data's natural duplicates. With q the share
+of fresh pictures whose nearness lies below a threshold and p that of generated ones, at least (p - q) / (1 - q) of the
+generated ones are copies; the thresholds have q = 1 % and 5 %, and the larger excess is the score. Of pictures the
+check fires by it alone, if Fisher's exact test says p > q at 5e-4 for either threshold and the excess is 1 % or more:
+in at most one honest model of a thousand.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -27,12 +36,17 @@ from torch import Tensor
 from makar.core.score import Generated, Metric, Reference, Score
 from makar.core.spaces import Levels
 from makar.metrics._intervals import Array, label, resamples, wilson
+from makar.metrics._lookalike import Lookalikes
 from makar.metrics._neighbours import nearest
 
 NEARER = 0.8  # the check fires if the nn ratio's interval lies below; published good models lie at 0.85 and above
 COPIED = 1 / 3
 CROWDED = 0.5  # it fires, too, if fewer items are authentic than this share of what fresh items are
 CELLS = 5
+SHARES = 0.01, 0.05  # of fresh pictures that lie below the two thresholds of nearness
+CHANCE = 5e-4  # of a false alarm, each
+_EXCESS = 0.01
+_FRESH = 500  # training pictures that are left out in turn, and held-out ones
 _LEAST = 20  # held-out and generated items a cell must have
 _RESAMPLES = 100
 
@@ -96,22 +110,77 @@ class Copying(Metric):
         d_made, place = nearest(made, train, 2)
         d_held, known_place = nearest(held, train, 2)
         first, fresh = d_made[:, 0].numpy(), d_held[:, 0].numpy()
-        copies, known = copied(d_made), copied(d_held)
         ratio = _ratio(where, first, fresh)
-        share = wilson(float(copies.sum()), len(copies))
         real = authentic(first, _spacing(train, place[:, 0]))
         base = authentic(fresh, _spacing(train, known_place[:, 0]))
         low, high = wilson(float(real.sum()), len(real))
-        fired = _verdict(ratio, share[0], float(known.mean()), high, float(base.mean()))
         name = f"[{where}]@{len(made)}/{len(held)}"
-        also = (f"held-out items: {known.mean():.3f}",)
-        scores = [
-            Score(ratio.name, ratio.value, ratio.low, ratio.high, ratio.n, None, fired),
-            Score(f"copies{name}", float(copies.mean()), *share, len(made), False, fired + also),
-        ]
+        if isinstance(reference.space, Levels) and len(reference.space.shape) == 3:
+            copies = seen_through(reference.train.x, reference.held_out.x, generated.sample.x)
+            fired = copies.caveats[:-1]
+        else:
+            copies = _shared(f"copies{name}", copied(d_made), copied(d_held))
+            fired = _fired(ratio, copies, float(copied(d_held).mean()), high, float(base.mean()))
+            copies = replace(copies, caveats=fired + copies.caveats)
         also = (f"held-out items: {base.mean():.3f}",)
-        scores.append(Score(f"authenticity{name}", float(real.mean()), low, high, len(made), None, fired + also))
+        scores = [
+            replace(ratio, caveats=fired + ratio.caveats),
+            copies,
+            Score(f"authenticity{name}", float(real.mean()), low, high, len(made), None, fired + also),
+        ]
         return scores + _cells(where, (train, made, held), first, fresh, fired)
+
+
+def seen_through(train: Tensor, held: Tensor, made: Tensor) -> Score:
+    """The copies among pictures (n, C, H, W), through noise, shifts and light; the last caveat says what fresh ones do.
+
+    A first one that begins with "COPYING" says that there are more than chance brings.
+    """
+    look = Lookalikes(train)
+    kept, own = (_evenly(len(x), _FRESH) for x in (held, train))
+    fresh = torch.cat([look.nearness(held[kept]), look.nearness(train[own], own)]).numpy()
+    found = look.nearness(made).numpy()
+    value, low, high, fired = excess(found, fresh)
+    caveats: tuple[str, ...] = (f"beyond those among {len(fresh)} fresh pictures",)
+    if fired:
+        what = "training pictures, seen through noise, shift or light"
+        caveats = (f"COPYING: at least {100 * max(low, _EXCESS):.0f} % of the pictures are {what}", *caveats)
+    return Score(f"copies[lookalikes]@{len(made)}/{len(fresh)}", value, low, high, len(made), False, caveats)
+
+
+def excess(made: Array, fresh: Array) -> tuple[float, float, float, bool]:
+    """The share of generated items that only copying explains, its interval, and whether chance does not.
+
+    `made` and `fresh` are nearnesses; of the two thresholds the one with the larger share counts.
+    """
+    from scipy.stats import fisher_exact
+
+    best, fired = (-1.0, 0.0, 0.0), False
+    for share in SHARES:
+        bar = np.quantile(fresh, share)
+        near, known = int((made <= bar).sum()), int((fresh <= bar).sum())
+        q = known / len(fresh)
+        beyond = (
+            [max(0.0, (p - q) / (1.0 - q)) for p in (near / len(made), *wilson(near, len(made)))]
+            if q < 1
+            else [0.0] * 3
+        )
+        table = [[near, len(made) - near], [known, len(fresh) - known]]
+        fired = fired or (beyond[0] >= _EXCESS and fisher_exact(table, "greater").pvalue < CHANCE)
+        best = max(best, (beyond[0], beyond[1], beyond[2]))
+    return *best, fired
+
+
+def _evenly(n: int, most: int) -> Tensor:
+    """At most `most` indices below n, evenly spread."""
+    count = min(n, most)
+    return torch.arange(count) * n // count
+
+
+def _shared(name: str, copies: Array, known: Array) -> Score:
+    low, high = wilson(float(copies.sum()), len(copies))
+    also = (f"held-out items: {known.mean():.3f}",)
+    return Score(name, float(copies.mean()), low, high, len(copies), False, also)
 
 
 def _ratio(where: str, made: Array, held: Array) -> Score:
@@ -127,20 +196,20 @@ def _ratio(where: str, made: Array, held: Array) -> Score:
     return Score(name, value, float(low), float(high), len(made), None)
 
 
-def _verdict(ratio: Score, copies: float, fresh: float, authentic: float, base: float) -> tuple[str, ...]:
-    """The caveat that says why the check has fired, or none.
+def _fired(ratio: Score, copies: Score, fresh: float, authentic: float, base: float) -> tuple[str, ...]:
+    """The caveat that says why the check of points has fired, or none.
 
-    `copies` is the lower and `authentic` the upper end of the interval; `fresh` and `base` are the held-out items'.
+    `authentic` is the upper end of the interval; `fresh` and `base` are the held-out items'.
     """
     if ratio.high < NEARER:
         return (f"COPYING: items lie at {ratio.value:.2f} of a fresh item's distance from the training set",)
-    if copies > 2 * fresh + 0.01:
-        return (f"COPYING: at least {100 * copies:.1f} % of the items are copies of training items",)
+    if copies.low > 2 * fresh + 0.01:
+        return (f"COPYING: at least {100 * copies.low:.1f} % of the items are copies of training items",)
     if authentic < CROWDED * base:
         return (
             f"COPYING: at most {100 * authentic:.0f} % of the items are authentic, of fresh items {100 * base:.0f} %",
         )
-    return ratio.caveats
+    return ()
 
 
 def _cells(
