@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from makar.metrics._columns import ks_complement, tv_complement
 from makar.metrics._neighbours import distances, radii
 from makar.metrics._table import tables
 from makar.metrics.frechet import frechet_of
@@ -18,7 +19,7 @@ from makar.metrics.kernel import kernel_distance
 from makar.metrics.prdc import manifolds
 from makar.metrics.records import closest, ranges_of
 from makar.metrics.shapes import _codes as codes_of
-from makar.metrics.shapes import cramers_v, ks_complement, pair_trends, tv_complement
+from makar.metrics.shapes import cramers_v, pair_trends, strong_pairs
 
 GOLDEN: dict[str, Any] = json.loads(
     (Path(__file__).resolve().parent.parent / "golden" / "metrics.json").read_text(encoding="utf-8")
@@ -69,7 +70,7 @@ def test_column_shapes_equal_sdmetrics() -> None:
 
 
 def test_pair_trends_equal_sdmetrics() -> None:
-    values, strong = pair_trends(REAL, MADE)
+    values, strong = pair_trends(REAL, MADE), strong_pairs(REAL)
     codes, _ = codes_of(REAL, MADE)
     for (k, j), value, is_strong in zip(combinations(codes, 2), values, strong, strict=True):
         if {k, j} == {"age", "pay"}:

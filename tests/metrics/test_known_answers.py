@@ -10,18 +10,18 @@ import torch
 
 from makar.core.model import LogProb
 from makar.core.score import Generated, Reference
-from makar.core.spaces import Levels
+from makar.core.spaces import Levels, Reals
 from makar.metrics._intervals import centred, of_mean, resamples, wilson
 from makar.metrics._neighbours import distances, nearest, radii
+from makar.metrics._roc import auc
 from makar.metrics.copying import authentic, c_t, copied, mann_whitney
 from makar.metrics.energy import energies, sides
 from makar.metrics.frechet import Moments, frechet, frechet_of
 from makar.metrics.kernel import kernel_distance
 from makar.metrics.prdc import manifolds
 from makar.metrics.text import Overlap, characters, distinct, repetition, shared
-from makar.metrics.twosample import auc
 
-from .sets import sample, scores
+from .sets import sample, scores, things
 
 
 def normal(seed: int, *shape: int) -> torch.Tensor:
@@ -61,6 +61,32 @@ def test_streamed_moments_equal_those_of_the_whole() -> None:
     assert torch.allclose(streamed.mean, x.mean(0), rtol=1e-12)
     assert torch.allclose(streamed.covariance, torch.cov(x.T), rtol=1e-9)
     assert abs(frechet(streamed, Moments(5).update(x))) < 1e-9
+
+
+def test_frechet_s_interval_is_over_both_sets() -> None:
+    # where one set has no spread at all, the interval's width comes from the other alone
+    wide, still = sample(normal(0, 60, 2).float()), sample(torch.zeros(60, 2))
+    for held, made in ((wide, still), (still, wide)):
+        found = scores("frechet", Reference(Levels((1,), 2), "points", wide, held, "points"), Generated(made))["fd"]
+        assert found.high - found.low > 0.1 * found.value
+
+
+def test_utility_is_tested_on_rows_that_nobody_learnt_from() -> None:
+    # labels by coin: who is asked about the rows it was trained on knows them by heart
+    chance = np.random.default_rng(0)
+    parts = []
+    for n in (300, 400, 300):
+        rows = [
+            {"x": float(chance.random()), "y": float(chance.random()), "coin": "ab"[chance.integers(2)]}
+            for _ in range(n)
+        ]
+        parts.append(things(rows))
+    found = scores("utility", Reference(Reals((1,)), "rows", parts[0], parts[1]), Generated(parts[2]))
+    best = float(found["tstr"].caveats[0].split()[4].rstrip(","))
+    assert best == pytest.approx(0.5, abs=0.1)
+    assert found["tstr gap"].low < 0 < found["tstr gap"].high
+    assert found["tstr gap"].value == pytest.approx(best - found["tstr"].value, abs=1e-3)
+    assert found["tstr"].n == 400
 
 
 def test_frechet_warns_of_too_few_items() -> None:

@@ -188,12 +188,17 @@ def test_metrics_are_pure(metric: str) -> None:
         reference, generated = REFERENCE, Generated(ANSWERS["good"].sample, likelihood, units=960)
     else:
         reference, generated = of_rows(table(200, 1), table(150, 2)), Generated(things(table(150, 3)))
-    before = torch.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"].tolist()
+    before = torch.get_rng_state(), _numpy_s()
     first = scores(metric, reference, generated)
     assert first
     assert scores(metric, reference, generated) == first
     assert torch.equal(torch.get_rng_state(), before[0])
-    assert np.random.get_state(legacy=False)["state"]["key"].tolist() == before[1]
+    assert _numpy_s() == before[1]
+
+
+def _numpy_s() -> tuple[list[int], int]:
+    state = np.random.get_state(legacy=False)["state"]
+    return state["key"].tolist(), state["pos"]
 
 
 def test_a_metric_without_what_it_needs_says_nothing() -> None:

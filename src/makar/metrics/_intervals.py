@@ -18,11 +18,11 @@ def label(metric: str, extractor: str, generated: int, reference: int, estimator
     return f"{metric}[{inside}]@{generated}/{reference}"
 
 
-def wilson(successes: float, n: int) -> tuple[float, float]:
+def wilson(successes: float, n: int, z: float = NORMAL) -> tuple[float, float]:
     """Score interval of a share (Wilson 1927): inside [0, 1] and right near its ends."""
     if n == 0:
         return 0.0, 1.0
-    p, z = successes / n, NORMAL
+    p = successes / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     # at the ends the formula is exact only up to rounding

@@ -46,7 +46,7 @@ class Energy(Metric):
     Wilson's over the shuffles. At most 1,000 items of each set are used.
     """
 
-    modalities = ("points", "rows")
+    modalities = ("points",)
 
     def __call__(self, reference: Reference, generated: Generated) -> list[Score]:
         real, made = reference.held_out.features, generated.sample.features

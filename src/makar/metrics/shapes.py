@@ -8,38 +8,26 @@
 
 1 is perfect. Shapes do not see what a model that draws every column by itself gets wrong; trends do. Recent versions of
 SDMetrics leave out pairs that hang together weakly in the real data (|r| <= 0.5, Cramer's V <= 0.3); here both means
-are given, `all` and `strong`. Missing numbers are left out of shapes and correlations and are a bin of their own.
+are given, `all` and `strong`; of more than 300 pairs, 300 are measured. Missing numbers are left out of shapes and
+correlations and are a bin of their own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 
 from makar.core.score import Generated, Metric, Reference, Score
+from makar.metrics._columns import column_shapes, tv_complement
 from makar.metrics._intervals import Array, centred, label, resamples
-from makar.metrics._table import Codes, Table, tables
+from makar.metrics._table import Codes, Table, some
 
 BINS = 10
+MOST = 300  # pairs measured
+_LIMIT = 4000  # rows of each set
 _RESAMPLES = 30
-
-
-def ks_complement(real: Array, made: Array) -> float:
-    """1 - the largest gap between two empirical distribution functions; missing values left out."""
-    a, b = np.sort(real[~np.isnan(real)]), np.sort(made[~np.isnan(made)])
-    if not len(a) or not len(b):
-        return float(len(a) == len(b))
-    both = np.concatenate([a, b])
-    gap = np.searchsorted(a, both, "right") / len(a) - np.searchsorted(b, both, "right") / len(b)
-    return float(1.0 - np.abs(gap).max())
-
-
-def tv_complement(real: Codes, made: Codes) -> float:
-    """1 - half the sum of the differences between two sets of shares."""
-    size = int(max(real.max(), made.max())) + 1
-    p, q = np.bincount(real, minlength=size) / len(real), np.bincount(made, minlength=size) / len(made)
-    return float(1.0 - np.abs(p - q).sum() / 2)
 
 
 def correlation(a: Array, b: Array) -> float:
@@ -71,13 +59,6 @@ def cramers_v(a: Codes, b: Codes) -> float:
     return float(np.sqrt(chi2 / table.sum() / (min(table.shape) - 1)))
 
 
-def column_shapes(real: Table, made: Table) -> float:
-    """Mean over columns."""
-    values = [ks_complement(v, made.numeric[k]) for k, v in real.numeric.items()]
-    values += [tv_complement(v, made.categorical[k]) for k, v in real.categorical.items()]
-    return float(np.mean(values))
-
-
 def _codes(real: Table, made: Table) -> tuple[dict[str, Codes], dict[str, Codes]]:
     """Every column as codes, numbers in the real table's bins."""
     a = {k: binned(v, v) for k, v in real.numeric.items()} | dict(real.categorical)
@@ -85,20 +66,38 @@ def _codes(real: Table, made: Table) -> tuple[dict[str, Codes], dict[str, Codes]
     return a, b
 
 
-def pair_trends(real: Table, made: Table) -> tuple[Array, Array]:
-    """Similarity of every pair of columns, and 1 where the pair hangs together strongly in the real table."""
+def pairs_of(columns: Sequence[str]) -> list[tuple[str, str]]:
+    """All pairs of columns, or where there are more than 300 a fixed random choice."""
+    pairs = list(combinations(columns, 2))
+    if len(pairs) <= MOST:
+        return pairs
+    return [pairs[i] for i in np.sort(np.random.Generator(np.random.Philox(0)).permutation(len(pairs))[:MOST])]
+
+
+def pair_trends(real: Table, made: Table) -> Array:
+    """Similarity of every pair of columns, in the order of `pairs_of`."""
     a, b = _codes(real, made)
-    values, strong = [], []
-    for k, j in combinations(a, 2):
+    values = []
+    for k, j in pairs_of(list(a)):
         if k in real.numeric and j in real.numeric:
-            r = correlation(real.numeric[k], real.numeric[j])
-            values.append(1.0 - abs(r - correlation(made.numeric[k], made.numeric[j])) / 2)
-            strong.append(abs(r) > 0.5)
+            r, s = (correlation(t.numeric[k], t.numeric[j]) for t in (real, made))
+            values.append(1.0 - abs(r - s) / 2)
         else:
             width = int(max(a[j].max(), b[j].max())) + 1
             values.append(tv_complement(a[k] * width + a[j], b[k] * width + b[j]))
-            strong.append(cramers_v(a[k], a[j]) > 0.3)
-    return np.array(values), np.array(strong, dtype=np.float64)
+    return np.array(values)
+
+
+def strong_pairs(real: Table) -> Array:
+    """1 for every pair that hangs together strongly, in the order of `pairs_of`."""
+    codes, _ = _codes(real, real)
+    strong = [
+        abs(correlation(real.numeric[k], real.numeric[j])) > 0.5
+        if k in real.numeric and j in real.numeric
+        else cramers_v(codes[k], codes[j]) > 0.3
+        for k, j in pairs_of(list(codes))
+    ]
+    return np.array(strong, dtype=np.float64)
 
 
 class Shapes(Metric):
@@ -107,8 +106,8 @@ class Shapes(Metric):
     modalities = ("rows",)
 
     def __call__(self, reference: Reference, generated: Generated) -> list[Score]:
-        _, real, made = tables(reference.train.things, reference.held_out.things, generated.sample.things)
-        trends, strong = pair_trends(real, made)
+        _, real, made = some(_LIMIT, reference.train.things, reference.held_out.things, generated.sample.things)
+        trends, strong = pair_trends(real, made), strong_pairs(real)
         values = {"column shapes": column_shapes(real, made)}
         means = {"pair trends": np.ones_like(strong), "pair trends (strong)": strong}
         means = {k: w for k, w in means.items() if w.sum() > 0}
@@ -117,7 +116,7 @@ class Shapes(Metric):
         for i, j in resamples(_RESAMPLES, made.rows, real.rows):
             a, b = real.at(j), made.at(i)
             replicates["column shapes"].append(column_shapes(a, b))
-            again = pair_trends(a, b)[0] if means else trends
+            again = pair_trends(a, b) if means else trends
             for k, w in means.items():
                 replicates[k].append(float((again * w).sum() / w.sum()))
         scores = []

@@ -5,7 +5,7 @@ many real training items (TRTR) and, at the other end, the most frequent class i
 that the generated items teach what the real ones do. It forgives what the task does not need.
 
 Pictures and points are read by a support vector machine with a Gaussian kernel and predict their label. Rows are read
-by logistic regression, boosted trees and a single tree; they predict their label, or the last categorical column where
+by boosted trees; they predict their label, or the last categorical column where
 there is none. A column that is the label under another name is taken away.
 """
 
@@ -60,18 +60,12 @@ class Utility(Metric):
 
 def _learners(modality: str) -> Mapping[str, Any]:
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.linear_model import LogisticRegression
     from sklearn.svm import SVC
-    from sklearn.tree import DecisionTreeClassifier
 
     if modality != "rows":
-        return {"svm": SVC(C=10.0, gamma="scale")}
+        return {"svm": SVC(C=10.0, gamma="scale", random_state=0)}
     boosting = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, early_stopping=False, random_state=0)
-    return {
-        "logistic": LogisticRegression(max_iter=300),
-        "boosting": boosting,
-        "tree": DecisionTreeClassifier(min_samples_leaf=10, random_state=0),
-    }
+    return {"boosting": boosting}
 
 
 def _correct(model: Any, train: tuple[Array, Codes], test: tuple[Array, Codes]) -> Array:
