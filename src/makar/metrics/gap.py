@@ -112,7 +112,7 @@ class Gap(Metric):
         if min(n, held.rows) < LEAST:
             why = f"{n} rows against {held.rows} held-out ones: at least {LEAST} of each are needed"
             return [Score(name, math.nan, math.nan, math.nan, n, False, (why,))]
-        parts = Parts(*(t.at(np.arange(n)) for t in (train, made)), held)
+        parts = Parts(train.at(np.arange(n)), made.at(np.arange(n)), held)
         everything = [np.arange(n)] * 3
         values, area = parts.measure(np.arange(held.rows), *everything)
         again = [parts.measure(i, j, *everything[1:]) for i, j in resamples(_RESAMPLES, held.rows, n)]

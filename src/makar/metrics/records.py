@@ -30,7 +30,7 @@ from makar.metrics._copies import Witnesses, alarm, ranked, together, witnesses
 from makar.metrics._intervals import Array, label, of_mean, resamples, wilson
 from makar.metrics._table import Table, joined, tables
 
-_BLOCK = 128
+_CELLS = 1 << 17
 _LIMIT = 1000  # rows measured of each set
 _RESAMPLES = 100
 _ROUNDS = 5  # splits by chance of small data, so that there are enough fresh rows
@@ -40,8 +40,9 @@ def closest(rows: Table, others: Table, ranges: dict[str, float]) -> Array:
     """Gower distance (n,) of each row to the nearest of the others."""
     columns = len(rows.numeric) + len(rows.categorical)
     out = np.empty(rows.rows)
-    for start in range(0, rows.rows, _BLOCK):
-        part = slice(start, min(start + _BLOCK, rows.rows))
+    block = max(1, _CELLS // others.rows)
+    for start in range(0, rows.rows, block):
+        part = slice(start, min(start + block, rows.rows))
         total = np.zeros((part.stop - start, others.rows))
         for name, values in rows.numeric.items():
             a, b = values[part, None], others.numeric[name]
