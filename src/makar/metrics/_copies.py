@@ -18,8 +18,8 @@ that equal rows never come about.
 **Alarm.** Rows of a poor model meet other training rows than fresh rows do, lonelier ones above all; so the fresh rows'
 shares are taken by quarters of s(t) and weighed as the generated rows fall into these. The alarm is raised if the
 generated rows' share that is near exceeds 1.2 times that and 0.02, or their share that does not lean is less than
-0.65 of it less 0.02, either by more than 3.29 standard errors of the difference and with at least 20 training rows met on
-both sides. Rates of false alarms and of copies found: `benchmarks/results/row_copies.json`.
+0.65 of it less 0.02, either by more than 3.29 standard errors of the difference and with at least 20 training rows met
+on both sides. Rates of false alarms and of copies found: `benchmarks/results/row_copies.json`.
 """
 
 from __future__ import annotations
