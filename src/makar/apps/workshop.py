@@ -51,8 +51,7 @@ def train_one(
     plan = recipe.resolve(family)
     limits = Budget.parse(budget, price)
     data = load_data(spec, **options, blocked=tuple(chain.policy.blocked))
-    if not as_json:
-        _tell(data.manifest)
+    _tell(data.manifest, quiet=as_json)
     permit(chain, "train", data.manifest)
     of_family, of_codec = _parted(settings)
     kept = plan.codec_settings if codec in (None, plan.codec) else {}
@@ -93,8 +92,7 @@ def train_one(
         + (f", last loss {loss:.4f}" if loss is not None else "")
         + f"; licence of the data: {data.manifest.licence}"
     )
-    typer.echo(chain.words())
-    typer.echo(f"next: makar sample {shlex.quote(str(out))} -n 16 --out out/")
+    typer.echo(f"{chain.words()}\nnext: makar sample {shlex.quote(str(out))} -n 16 --out out/")
 
 
 def _parted(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -103,9 +101,9 @@ def _parted(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return {key: value for key, value in settings.items() if not key.startswith("codec.")}, of_codec
 
 
-def _tell(manifest: Manifest) -> None:
+def _tell(manifest: Manifest, quiet: bool) -> None:
     """Say what of the data was left out or read as something else."""
-    for note in losses(manifest):
+    for note in [] if quiet else losses(manifest):
         typer.echo(f"note: {note}")
 
 
@@ -128,7 +126,7 @@ def sample_from(
     if as_json:
         typer.echo((out / "outputs.json").read_text(encoding="utf-8"))
         return
-    _tell(trained.manifest)
+    _tell(trained.manifest, quiet=as_json)
     for sentence in done.withheld:
         typer.echo(f"withheld: {sentence}")
     if done.artifacts[0].kind == "text":
