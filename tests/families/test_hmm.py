@@ -173,6 +173,6 @@ def test_what_is_drawn_is_of_the_class_asked_for_and_in_the_space() -> None:
 def test_a_learner_goes_on_from_its_state() -> None:
     learner = made(Tokens(4, 5)).learner()
     assert isinstance(learner, BaumWelch)
-    learner.load_state_dict({"last": float("inf"), "done": False})
+    learner.load_state_dict(learner.state_dict() | {"last": float("inf")})
     learner.step(Batch(symbols(9, 5, 4, seed=6)), Noise.step(0, 0, 9))
     assert learner.done
