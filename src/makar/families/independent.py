@@ -109,7 +109,7 @@ class Independent(PerClass):
             return codes.reshape(-1, *self.space.shape)
         x = codes.float()
         if self.grid is not None:
-            x[:, self.numeric] = self.grid.draw(codes[:, self.numeric], noise)
+            x[:, self.numeric] = self.grid.draw(codes[:, self.numeric], noise).float()
         return x.reshape(-1, *self.space.shape) if isinstance(self.space, Reals) else x
 
     def _search(self, chosen: Tensor, u: Tensor) -> Tensor:
