@@ -17,12 +17,15 @@ import math
 import torch
 from torch import Tensor, nn
 
-from makar.families._stat_network import bdeu, family_counts
+from makar.families._stat_grid import Grid
+from makar.families._stat_network import bdeu, family_counts, joint_state
 
 _LEAST = 1e-4  # smallest scale of what is left, in the standard units of a numeric column
 _RIDGES = (1.0, 10.0, 100.0, 1000.0)  # pseudo-items that draw a category's slopes towards those of all
+_JUDGES = 8000  # rows, at most, by which the search scores
 _CELLS = 1 << 22  # largest table of a node and its parents
 _WIDEST = 256  # dummy variables, at most, of a categorical column in the search
+_CONTEXTS = 64  # joint categories, at most, that may each have a line of its own in the search
 _LOG_NORMAL = -0.635181422730739  # E log |N(0, 1)|
 
 
@@ -122,31 +125,37 @@ def _ridge(f: Tensor, context: Tensor, contexts: int, x: Tensor, ridge: float) -
 class Scores:
     """log p(column | parents) of the training rows, less what the parameters cost: what the search adds up.
 
-    A code or a bin has the BDeu evidence of its table. A number with a numeric parent may instead have a linear
-    regression with normal errors, by its Bayesian information criterion (Schwarz 1978); the better of the two counts.
-    Both are log-densities of the same numbers, a bin's with that of the number within it.
+    A code or a bin has the BDeu evidence of its table, a number that of its bin and its density within it. A number
+    with a numeric parent may instead have a linear regression, of which the residual is such a number in its place,
+    at half log n nats a coefficient (Schwarz 1978); the better of the two counts. All are log-densities of the same
+    column, so they can be compared.
     """
 
-    def __init__(self, x: Tensor, codes: Tensor, sizes: list[int], numeric: list[int], within: Tensor) -> None:
-        """Rows x (n, D), states (n, N), how many states a node has, which are numbers, log p(number | bin) (n, M)."""
-        self._codes, self._sizes = codes, sizes
-        cells = 64.0  # free shares within a column's bins, which the training rows flatter by half a nat each
-        self._within = {j: float(v) - cells / 2 for j, v in zip(numeric, within.sum(0), strict=True)}
+    def __init__(self, x: Tensor, codes: Tensor, sizes: list[int], numeric: list[int], grid: Grid | None) -> None:
+        """Rows x (n, D), states (n, N), how many states a node has, which nodes are numbers, and the numbers' grid."""
+        places = torch.linspace(0, len(x) - 1, min(len(x), _JUDGES), dtype=torch.float64, device=x.device).long()
+        x, self._codes, self._sizes = x[places], codes[places], sizes
+        self._within = {}
+        if grid is not None:
+            self._bins, self._fine = grid.bins, grid.fine
+            sums = grid.nats(x[:, numeric]).sum(0) - grid.cells / 2  # the shares that the rows chose flatter them
+            self._within = dict(zip(numeric, sums.tolist(), strict=True))
         parts, self._places, start = [torch.ones(len(x), 1, dtype=torch.float64, device=x.device)], {}, 1
         for node, size in enumerate(sizes):
             if node in self._within:
                 z = x[:, node].double().unsqueeze(1)
-                knots = torch.quantile(_some(z), z.new_tensor([0.25, 0.5, 0.75]))
+                knots = torch.quantile(z, z.new_tensor([0.25, 0.5, 0.75]))
                 own = torch.cat([z, (z - knots).clamp(min=0.0)], 1)
             elif size <= _WIDEST:
-                own = torch.nn.functional.one_hot(codes[:, node], size)[:, 1:].double()
+                own = torch.nn.functional.one_hot(self._codes[:, node], size)[:, 1:].double()
             else:
                 continue
             self._places[node] = list(range(start, start + own.shape[1]))
             parts.append(own)
             start += own.shape[1]
-        f = torch.cat(parts, 1)
-        self._gram = f.T @ f
+        self._features = torch.cat(parts, 1)
+        self._gram = self._features.T @ self._features
+        self._price = math.log(len(x))  # twice what a parameter costs
 
     def __call__(self, node: int, parents: tuple[int, ...], strength: float) -> float:
         cells = math.prod([self._sizes[p] for p in parents]) * self._sizes[node]
@@ -155,16 +164,49 @@ class Scores:
             found = bdeu(family_counts(self._codes, node, parents, self._sizes), strength)
             found += self._within.get(node, 0.0)
         if node in self._within and any(p in self._within for p in parents):
-            found = max(found, self._regression(node, parents))
+            found = max(found, self._regression(node, parents, strength))
         return found
 
-    def _regression(self, node: int, parents: tuple[int, ...]) -> float:
-        if any(p not in self._places for p in parents):
-            return -math.inf
-        rows = [0, *(i for p in parents for i in self._places[p])]
-        target, n = self._places[node][0], len(self._codes)
-        inner = self._gram[rows][:, rows] + 1e-3 * torch.eye(len(rows), dtype=torch.float64, device=self._gram.device)
-        outer = self._gram[rows, target]
-        left = self._gram[target, target] - outer @ torch.linalg.solve(inner, outer)
-        variance = max(float(left) / n, _LEAST**2)
-        return -0.5 * n * (math.log(2 * math.pi * variance) + 1.0) - 0.5 * (len(rows) + 1) * math.log(n)
+    def _regression(self, node: int, parents: tuple[int, ...], strength: float) -> float:
+        """The better of two: one curve for all categories, shifted by each, and a line for every joint category."""
+        kinds = tuple(p for p in parents if p not in self._within)
+        contexts = math.prod([self._sizes[p] for p in kinds])
+        context = joint_state(self._codes, kinds, self._sizes)
+        if contexts > _CONTEXTS:
+            contexts, context = 1, torch.zeros_like(context)
+        target = self._features[:, self._places[node][0]]
+        found = -math.inf
+        if all(p in self._places for p in parents):
+            rows = [0, *(i for p in parents for i in self._places[p])]
+            inner = self._gram[rows][:, rows] + 1e-3 * torch.eye(len(rows), dtype=torch.float64, device=target.device)
+            curve = torch.linalg.solve(inner, self._gram[rows, self._places[node][0]])
+            left = target - self._features[:, rows] @ curve
+            found = self._scored(node, kinds, left, context, contexts, strength) - 0.5 * len(rows) * self._price
+        if contexts > 1:
+            f = self._features[:, [0, *(self._places[p][0] for p in parents if p in self._within)]]
+            outer = f.unsqueeze(2) * torch.cat([f, target.unsqueeze(1)], 1).unsqueeze(1)
+            sums = f.new_zeros((contexts, *outer.shape[1:])).index_add_(0, context, outer)
+            inner = sums[:, :, :-1] + 1e-3 * torch.eye(f.shape[1], dtype=torch.float64, device=f.device)
+            left = target - (f * torch.linalg.solve(inner, sums[:, :, -1])[context]).sum(1)
+            lines = contexts * f.shape[1]
+            found = max(
+                found, self._scored(node, kinds, left, context, contexts, strength) - 0.5 * lines * self._price
+            )
+        return found
+
+    def _scored(
+        self, node: int, kinds: tuple[int, ...], left: Tensor, context: Tensor, contexts: int, strength: float
+    ) -> float:
+        """The log-density of residuals (n,), each category's in units of its own scale, by a grid and a table."""
+        counts = torch.bincount(context, minlength=contexts).double()
+        squares = torch.bincount(context, left.square(), minlength=contexts)
+        pooled = left.square().mean()
+        deviation = ((squares + pooled) / (counts + 1.0)).sqrt().clamp(min=_LEAST)
+        grid = Grid(1, self._bins, self._fine)
+        scaled = (left / deviation[context]).unsqueeze(1)
+        grid.fit(scaled)
+        codes = self._codes.clone()
+        codes[:, node] = grid.bin(scaled)[:, 0]
+        nats = float(grid.nats(scaled).sum()) - grid.cells / 2 - float((counts * deviation.log()).sum())
+        table = bdeu(family_counts(codes, node, kinds, self._sizes), strength)
+        return nats + table - 0.5 * (contexts - 1) * self._price
