@@ -4,10 +4,11 @@
 
 A numeric column is to its children one of `bins` bins of equal mass. As a child of categories it is such a bin, and
 within the bin follows the interpolated empirical distribution; as a child of numbers it follows a regression on them,
-and what is left is binned in its place (see `_stat_regress.py`), so that a tie is as tight as in the data. Structure
-is found by tabu search on the evidence of each node given its parents, from the arcs that prior knowledge fixes. In a
-joint state of the parents that was seldom seen, a node follows fewer of them (`backed_off`). Classes, where there are
-any, are one more node, without parents.
+and what is left is binned in its place (see `_stat_regress.py`), so that a tie is as tight as in the data; a monotone
+map then gives the number the distribution that it has in the data (`_stat_warp.py`). Structure is found by tabu search
+on the evidence of each node given its parents, from the arcs that prior knowledge fixes. In a joint state of the
+parents that was seldom seen, a node follows fewer of them (`backed_off`). Classes, where there are any, are one more
+node, without parents.
 
 What is missing is drawn from its posterior given what is there: among codes exactly, by variable elimination; where
 regressions are touched, that of the binned network is corrected by importance resampling (Rubin 1987) of `particles`.
@@ -42,16 +43,17 @@ from makar.families._stat_network import (
     sample_hidden,
 )
 from makar.families._stat_regress import Response, Scores
+from makar.families._stat_warp import Warp
 
-_CHUNK = 256  # rows completed at once
+_CHUNK = 1 << 22  # entries of the largest table, in all rows, that are completed at once
 _CHECKED = 8192  # rows drawn to see whether correlations are kept
 _MISSED = 0.025  # a correlation that is further off asks for an arc
 
 
 @dataclass(frozen=True)
 class Config:
-    bins: int = 8  # of a numeric column
-    fine: int = 8  # cells within a bin, whose shares shape its density
+    bins: int = 12  # of a numeric column
+    fine: int = 12  # cells within a bin, whose shares shape its density
     parents: int = 3  # most parents a node, the class among them
     strength: float = 10.0  # equivalent sample size of the Dirichlet prior of a node without parents, and of the search
     particles: int = 32  # completions that are proposed for each that is kept, where numbers follow numbers
@@ -80,6 +82,7 @@ class BayesianNetwork(PerClass, Completes):
         self.register_buffer("states", flat)
         self.register_buffer("rest", flat.clone())
         self.left = Grid(len(self.numeric), config.bins, config.fine) if self.numeric else None
+        self.warp = Warp(len(self.numeric))
         self.responses = nn.ModuleList(Response() for _ in self.numeric)
         self.arcs: Tensor  # (N, N): arcs[p, c] where p is a parent of c
         self.states: Tensor  # log P(state | parents' states) of every node, one after another
@@ -133,7 +136,10 @@ class BayesianNetwork(PerClass, Completes):
             arcs[list(own), child] = True
         self.arcs = arcs
         self.states = self._counted(codes)
+        self.warp.reset()
         self._regress(x, codes)
+        if any(self._response(m).used for m in range(len(self.numeric))):
+            self._ancestral(Noise.step(1, 0, _CHECKED, x.device), None, x)
 
     def _untied(self, x: Tensor, noise: Noise) -> tuple[int, int] | None:
         """The arc between two numbers whose correlation the network misses most, where one can be added.
@@ -206,7 +212,10 @@ class BayesianNetwork(PerClass, Completes):
         return codes
 
     def draw(self, noise: Noise, condition: Tensor | None = None) -> Tensor:
-        """Ancestral sampling: every node after its parents."""
+        return self._ancestral(noise, condition, None)
+
+    def _ancestral(self, noise: Noise, condition: Tensor | None, real: Tensor | None) -> Tensor:
+        """Ancestral sampling: every node after its parents. Warps are fitted on the way to rows `real`, if given."""
         codes = torch.zeros((noise.batch, len(self.sizes)), dtype=torch.int64, device=self.prior.device)
         if self.classes:
             codes[:, -1] = self.choose(noise, condition)
@@ -217,9 +226,13 @@ class BayesianNetwork(PerClass, Completes):
             codes[:, node], x[:, node] = state, state.float()
             if node in self.numeric and self.left is not None and self.grid is not None:
                 m = self.numeric.index(node)
-                value = self.left.draw(state.unsqueeze(1), noise, slice(m, m + 1))[:, 0]
+                own = slice(m, m + 1)
+                value = self.left.draw(state.unsqueeze(1), noise, own)[:, 0]
                 mean, logs = self._given(m, x, codes)
-                x[:, node] = (mean + logs.exp() * value).float()
+                value = mean + logs.exp() * value
+                if real is not None and self._response(m).used:
+                    self.warp.fit(m, value, real[:, node])
+                x[:, node] = self.warp(value.unsqueeze(1), own)[:, 0].float()
                 codes[:, node] = self.grid.bin(x[:, self.numeric])[:, m]
         return x
 
@@ -250,7 +263,8 @@ class BayesianNetwork(PerClass, Completes):
         whole = torch.cat([codes, torch.full_like(codes[:, :1], group)], 1) if self.classes else codes
         states, nats = whole.clone(), x.new_zeros(len(x), dtype=torch.float64)
         if self.left is not None:
-            left = x[:, self.numeric].double()
+            left, slopes = self.warp.inverse(x[:, self.numeric].double())
+            nats = slopes.sum(1)
             for m in range(len(self.numeric)):
                 mean, logs = self._given(m, x, whole)
                 left[:, m] = (left[:, m] - mean) / logs.exp()
@@ -302,10 +316,11 @@ class BayesianNetwork(PerClass, Completes):
             (table.exp().reshape([self.sizes[n] for n in (*own, node)]), (*own, node))
             for node, (table, own) in enumerate(zip(self.tables(self.states), self.parents, strict=True))
         ]
+        size = max(1, _CHUNK // max(table.numel() for table, _ in family_tables))
         patterns, which = known.unique(dim=0, return_inverse=True)
         for number, pattern in enumerate(patterns):
             hidden = frozenset(torch.nonzero(~pattern).flatten().tolist())
-            for rows in torch.nonzero(which == number).flatten().split(_CHUNK):
+            for rows in torch.nonzero(which == number).flatten().split(min(256, size)):
                 factors = [evidence_factor(table, family, codes[rows], hidden) for table, family in family_tables]
                 codes[rows] = sample_hidden(factors, codes[rows], hidden, uniform[rows])
         made = codes[:, : self.space.dimensions].float()

@@ -32,7 +32,7 @@ from makar.core.model import HasLogProb, LogProb, Model, PredictsNext, ScoresSym
 from makar.core.noise import Noise
 from makar.core.spaces import Classes, Levels, Space, Tokens
 
-_PIXELS = 12 << 20  # symbols of pictures that are counted, at most, those of a class twice
+_PIXELS = 8 << 20  # symbols of pictures that are counted, at most, those of a class twice
 _STEP = 1 << 21  # symbols counted in one step, as many whole orders as that takes
 _READ = 1 << 18  # symbols of training rows whose loss is told, at most
 
