@@ -285,7 +285,9 @@ def test_density_of_numbers_that_follow_numbers_integrates_to_one() -> None:
     model = fit(Columns((Numeric("a"), Numeric("b"))), torch.stack([a, 0.9 * a + 0.4 * e * (1 + a.abs())], 1))
     assert any(model._response(m).used for m in (0, 1))
     corner = torch.cartesian_prod(*[torch.arange(-12, 12, 0.02)] * 2)
-    points = corner + 0.02 * torch.rand(corner.shape, generator=g)  # one in each square: cells are narrower than a square
+    points = corner + 0.02 * torch.rand(
+        corner.shape, generator=g
+    )  # one in each square: cells are narrower than a square
     assert float(chances(model, points).sum()) * 0.02**2 == pytest.approx(1.0, abs=0.01)
 
 

@@ -20,7 +20,6 @@ from makar.core.noise import Noise, Replay
 from makar.core.spaces import Classes, Space
 from makar.nets.relax import Dequantised
 
-
 _PIECE = 1 << 21  # numbers of items turned into vectors at once
 
 
@@ -87,7 +86,7 @@ class PerClass(Model, Draws, HasLogProb):
         return torch.where(labels < 0, torch.logsumexp(nats + self.prior, 1), own)
 
     def asked(self, y: Tensor, condition: Tensor | None, nats: Callable[[Tensor, int], Tensor]) -> Tensor:
-        """log p(y | condition), (B,), by `nats(rows, class)`; of a class that was not asked for nothing is worked out."""
+        """log p(y | condition), (B,), by `nats(rows, class)`, which is asked of a class for the rows that need it."""
         if self.classes == 0:
             return nats(y, 0)
         labels = self.labels(condition, len(y))

@@ -107,8 +107,8 @@ def _ridge(f: Tensor, context: Tensor, contexts: int, x: Tensor, ridge: float) -
     Returns (C, F).
     """
     weak = torch.full_like(f[0], 1e-3)
-    pooled = torch.linalg.solve(f.T @ f + torch.diag(weak), f.T @ x)
-    found = pooled.repeat(contexts, 1)
+    pooled: Tensor = torch.linalg.solve(f.T @ f + torch.diag(weak), f.T @ x)
+    found: Tensor = pooled.repeat(contexts, 1)
     if contexts == 1:
         return found
     pull = torch.full_like(weak, ridge)
@@ -189,9 +189,7 @@ class Scores:
             inner = sums[:, :, :-1] + 1e-3 * torch.eye(f.shape[1], dtype=torch.float64, device=f.device)
             left = target - (f * torch.linalg.solve(inner, sums[:, :, -1])[context]).sum(1)
             lines = contexts * f.shape[1]
-            found = max(
-                found, self._scored(node, kinds, left, context, contexts, strength) - 0.5 * lines * self._price
-            )
+            found = max(found, self._scored(node, kinds, left, context, contexts, strength) - 0.5 * lines * self._price)
         return found
 
     def _scored(

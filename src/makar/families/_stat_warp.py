@@ -2,8 +2,8 @@
 
     x = w(y),    log p(x) = log p(w^-1(x)) + log dy/dx,
 
-with w continuous, strictly increasing and piecewise linear: it takes the quantiles of what a model makes to those of the
-data, and goes on with slope 1 beyond them.
+with w continuous, strictly increasing and piecewise linear: it takes the quantiles of what a model makes to those of
+the data, and goes on with slope 1 beyond them.
 """
 
 from __future__ import annotations

@@ -105,8 +105,7 @@ class Gaussian(PerClass):
         return LogProb((nats + self.cells.volume).float(), "exact" if self.cells.exact else "lower")
 
     def flops(self) -> float:
-        """The sample covariance: a multiply-add for every pair of coordinates, and for each coordinate of each number.
-        """
+        """The sample covariance: a multiply-add for every pair of coordinates; in a frame also the coordinates."""
         d = self.cells.dimensions
         q = d if self.frame.whole else DIRECTIONS
         return 2.0 * q * q + (0.0 if self.frame.whole else 2.0 * q * d)

@@ -284,7 +284,7 @@ def _normalised(counts: Tensor, held: Tensor, smoothing: float) -> Tensor:
 
 
 def _search(ends: Tensor, state: Tensor, target: Tensor) -> Tensor:
-    """The first value of every place (B, M) whose cumulative share in `ends` (S, M, V) passes the target, by halving."""
+    """The first value of every place (B, M) whose cumulative share in `ends` (S, M, V) passes the target: halving."""
     _, places, values = ends.shape
     flat = ends.flatten()
     first = (state.unsqueeze(1) * places + torch.arange(places, device=state.device)) * values

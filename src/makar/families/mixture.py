@@ -15,7 +15,7 @@ which EM climbs exactly by adding v to the covariances: no chance enters after t
 
 In more dimensions than a D x D matrix allows the components live in the q leading directions of all items, and beside
 those directions a class has spherical noise about its mean (see `_stat_frame.py`): a mixture of Gaussians still, and
-exact. There are q = n / 8 directions, so that a covariance is learnt from some items a direction, at most `_DIRECTIONS`.
+exact. There are q = n / 8 directions, so that a covariance is learnt from some items each, at most `_DIRECTIONS`.
 """
 
 from __future__ import annotations

@@ -308,7 +308,7 @@ def _pick(table: Tensor, nodes: Tensor, missing: float) -> Tensor:
 def _distinct(
     rows: np.ndarray, nodes: np.ndarray, k: int, below: _Grams | None, marker: int, start: int | None
 ) -> tuple[_Grams, np.ndarray]:
-    """The n-grams of order k in `rows` (B, 1 + T), whose first column is the marker, and the node that ends at each place.
+    """The n-grams of order k in `rows` (B, 1 + T), whose first column is the marker; the node that ends at each place.
 
     `nodes` (B, 1 + T) are those of order k - 1, `below` its n-grams; `start` is the symbol that begins a document.
     """

@@ -187,8 +187,9 @@ def make_model(
     if (need := kind.memory(space, condition, given, items)) > (have := allowed()):
         classes = f" in {condition.count:,} classes" if condition else ""
         raise MakarError(
-            f"the family '{family}' would need {need / 2**30:.1f} GiB for items of {space.dimensions:,} numbers{classes},"
-            f" and {have / 2**30:.1f} GiB may be used here; take smaller items, fewer classes or another family"
+            f"the family '{family}' would need {need / 2**30:.1f} GiB for items of {space.dimensions:,} numbers"
+            f"{classes}, and {have / 2**30:.1f} GiB may be used here; "
+            "take smaller items, fewer classes or another family"
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_from(seed, "weights"))
