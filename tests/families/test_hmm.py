@@ -173,6 +173,37 @@ def test_what_is_drawn_is_of_the_class_asked_for_and_in_the_space() -> None:
 def test_a_learner_goes_on_from_its_state() -> None:
     learner = made(Tokens(4, 5)).learner()
     assert isinstance(learner, BaumWelch)
-    learner.load_state_dict({"last": float("inf"), "done": False})
+    learner.load_state_dict(learner.state_dict() | {"last": float("inf")})
     learner.step(Batch(symbols(9, 5, 4, seed=6)), Noise.step(0, 0, 9))
     assert learner.done
+
+
+def test_steps_by_parts_make_the_iteration_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However the items are cut, the tables after one pass are the same, and a cut pass resumes to the last bit."""
+    x, labels = symbols(40, 5, 4, seed=6), torch.arange(40) % 3 - 1
+    whole, cut, resumed = (made(Tokens(4, 5), 2) for _ in range(3))
+    whole.learner().step(Batch(x, labels), Noise.step(0, 0, 40))
+    monkeypatch.setattr(HMM, "piece", 16)
+    learner, second = cut.learner(), resumed.learner()
+    told = [learner.step(Batch(x, labels), Noise.step(0, n, 40)) for n in range(3)]
+    assert ["objective" in numbers for numbers in told] == [False, False, True]
+    for a, b in zip(whole.state_dict().values(), cut.state_dict().values(), strict=True):
+        assert torch.allclose(a, b, atol=1e-12)
+    third = resumed.learner()
+    second.step(Batch(x, labels), Noise.step(0, 0, 40))
+    third.load_state_dict(second.state_dict())
+    for n in (1, 2):
+        third.step(Batch(x, labels), Noise.step(0, n, 40))
+    for a, b in zip(cut.state_dict().values(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_first_pass_that_was_cut_short_still_teaches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(HMM, "piece", 16)
+    x = torch.zeros((40, 5), dtype=torch.int64)
+    model = made(Tokens(4, 5))
+    before = model.log_prob(x, Noise.rows(0, range(40))).nats.mean()
+    learner = model.learner()
+    learner.step(Batch(x), Noise.step(0, 0, 40))
+    learner.finish()
+    assert float(model.log_prob(x, Noise.rows(0, range(40))).nats.mean()) > float(before) + 1.0

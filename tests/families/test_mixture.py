@@ -199,3 +199,12 @@ def test_a_row_does_not_depend_on_its_place() -> None:
     labels = torch.tensor([0, 1, -1, 0, 1, -1, 0, 1])
     straight = model.draw(Noise.rows(3, range(8)), labels)
     assert torch.equal(model.draw(Noise.rows(3, order), labels[order]), straight[order])
+
+
+def test_each_full_covariance_is_about_its_own_mean() -> None:
+    """Taken about the mean of all, it would hold the distance between the islands too, ten times as much."""
+    for covariance in ("full", "tied"):
+        model = fit(Reals((2,)), islands(3000), components=3, covariance=covariance)
+        for factor in model.factors[0]:
+            wanted = torch.tensor([[0.25, 0.0], [0.0, 0.09]], dtype=torch.float64)
+            assert torch.allclose(factor @ factor.T, wanted, atol=0.03)

@@ -14,6 +14,7 @@ from torch import Tensor
 from makar.core.learner import Batch
 from makar.core.noise import Noise
 from makar.core.spaces import Classes, Levels, Space, Tokens
+from makar.families import ngram
 from makar.families.ngram import Config, NGram, _discounts
 
 
@@ -211,3 +212,30 @@ def test_drawn_bigrams_match_the_table() -> None:
     drawn = Noise.rows(1, range(len(first))).choice(logits)
     table = torch.zeros(4, 4).index_put_((first[:, 0], drawn), torch.tensor(1 / 20_000), accumulate=True)
     assert torch.allclose(table, logits[::20_000].exp(), atol=0.015)  # > 4 standard deviations
+
+
+def test_order_by_order_and_resumed_it_counts_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of a large set counts one order; cut after any, it is the model of that order."""
+    g = torch.Generator().manual_seed(3)
+    space, x = Tokens(5, 12), torch.randint(5, (60, 12), generator=g)
+    whole, parted, resumed = (NGram(space, None, Config(order=4)) for _ in range(3))
+    whole.count(x, None)
+    monkeypatch.setattr(ngram, "_STEP", 1)
+    learner = parted.learner()
+    for k in (1, 2, 3, 4):
+        learner.step(Batch(x), Noise.step(0, k, 60))
+        alone = NGram(space, None, Config(order=k))
+        alone.count(x, None)
+        assert torch.allclose(parted.symbol_nats(x), alone.symbol_nats(x))
+        if k == 2:
+            saved, state = dict(parted.state_dict()), learner.state_dict()
+            saved = {name: value.clone() for name, value in saved.items()}
+    assert learner.done
+    resumed.restore(saved)
+    second = resumed.learner()
+    second.load_state_dict(state)
+    while not second.done:
+        second.step(Batch(x), Noise.step(0, 9, 60))
+    for a, b, c in zip(*(m.state_dict().values() for m in (whole, parted, resumed)), strict=True):
+        assert torch.equal(a, b)
+        assert torch.equal(a, c)

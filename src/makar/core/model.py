@@ -63,6 +63,14 @@ class Model(nn.Module, ABC):
         self.condition = condition
         self.config = config
 
+    @classmethod
+    def memory(cls, space: Space, condition: Classes | None, config: Any, items: int) -> int:
+        """Bytes that a training on so many items holds at most beside them, foreseen before anything is made.
+
+        0 says that it is little beside the data, which is so where parameters are shared between dimensions.
+        """
+        return 0
+
     @abstractmethod
     def learner(self) -> Learner:
         """What turns batches into a better model."""

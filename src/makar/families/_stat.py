@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -19,6 +19,8 @@ from makar.core.model import Draws, HasLogProb, Model
 from makar.core.noise import Noise, Replay
 from makar.core.spaces import Classes, Space
 from makar.nets.relax import Dequantised
+
+_PIECE = 1 << 21  # numbers of items turned into vectors at once
 
 
 class OnePass(Learner):
@@ -83,6 +85,18 @@ class PerClass(Model, Draws, HasLogProb):
         own = nats.gather(1, labels.clamp(min=0).unsqueeze(1)).squeeze(1)
         return torch.where(labels < 0, torch.logsumexp(nats + self.prior, 1), own)
 
+    def asked(self, y: Tensor, condition: Tensor | None, nats: Callable[[Tensor, int], Tensor]) -> Tensor:
+        """log p(y | condition), (B,), by `nats(rows, class)`, which is asked of a class for the rows that need it."""
+        if self.classes == 0:
+            return nats(y, 0)
+        labels = self.labels(condition, len(y))
+        found = torch.zeros((len(y), self.groups), dtype=torch.float64, device=y.device)
+        for g in range(self.groups):
+            rows = torch.nonzero((labels == g) | (labels < 0)).flatten()
+            if len(rows):
+                found[rows, g] = nats(y[rows], g).double()
+        return self.mix(found, condition)
+
 
 class Cells(nn.Module):
     """Items of a space as float64 vectors (B, D): levels and codes are cells of an interval of [-1, 1].
@@ -104,9 +118,26 @@ class Cells(nn.Module):
         levels = self.dequantised.levels.flatten().double()
         return torch.where(levels > 0, (2.0 / levels.clamp(min=1)) ** 2 / 12.0, 0.0)
 
+    @property
+    def even(self) -> bool:
+        """Whether the noise within a cell has one variance in every dimension."""
+        levels = self.dequantised.levels
+        return bool((levels == levels.flatten()[0]).all())
+
     def centres(self, x: Tensor) -> Tensor:
         """Centres of the cells of items, float64 (B, D)."""
-        return self.vectors(x, Replay(torch.full((len(x), *self.dequantised.shape), 0.5, device=x.device)))
+        out = torch.empty((len(x), self.dimensions), dtype=torch.float64, device=x.device)
+        step = max(1, _PIECE // self.dimensions)  # in pieces: what is made on the way has the size of a piece
+        for i in range(0, len(x), step):
+            piece = x[i : i + step]
+            middle = Replay(torch.full((len(piece), *self.dequantised.shape), 0.5, device=x.device))
+            out[i : i + step] = self.vectors(piece, middle)
+        return out
+
+    def pieces(self, x: Tensor) -> Iterator[Tensor]:
+        """The centres of items, some at a time."""
+        for piece in x.split(max(1, _PIECE // self.dimensions)):
+            yield self.centres(piece)
 
     def vectors(self, x: Tensor, noise: Noise) -> Tensor:
         """Points drawn in the cells of items, float64 (B, D)."""
@@ -132,10 +163,10 @@ def gaussian_nats(x: Tensor, mean: Tensor, factor: Tensor) -> Tensor:
 def correlate(eps: Tensor, factor: Tensor, which: Tensor) -> Tensor:
     """L_w eps for every row of eps (B, D), with w = which (B,) among factors (M, D, Q); returns (B, D).
 
-    All rows go through every factor, so that the batch, and with it the arithmetic of a row, does not depend on which
+    All rows go through every factor that one of them chose, so that the arithmetic of a row does not depend on which
     rows chose what.
     """
     out = eps.new_zeros(len(eps), factor.shape[1])
-    for m, matrix in enumerate(factor):
-        out = torch.where((which == m).unsqueeze(1), eps @ matrix.T, out)
+    for m in which.unique().tolist():
+        out = torch.where((which == m).unsqueeze(1), eps @ factor[m].T, out)
     return out

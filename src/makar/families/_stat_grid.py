@@ -71,18 +71,19 @@ class Grid(nn.Module):
         density = torch.where(cell == 0, below, torch.where(cell == self.cells - 1, above, inner))
         return (density + self.shares.flatten(1).gather(1, cell)).T
 
-    def draw(self, bins: Tensor, noise: Noise) -> Tensor:
-        """A number in every bin of int64 (B, D), float32 (B, D)."""
-        shares = self.shares[torch.arange(bins.shape[1], device=bins.device), bins]
+    def draw(self, bins: Tensor, noise: Noise, columns: slice = slice(None)) -> Tensor:
+        """A number in every bin of int64 (B, D'), float64 (B, D'), of all columns or some."""
+        edges, tails, shares = self.edges[columns], self.tails[columns], self.shares[columns]
+        shares = shares[torch.arange(bins.shape[1], device=bins.device), bins]
         cell = (bins * self.fine + noise.choice(shares)).T
         u = noise.uniform(bins.shape[1]).double().T
-        right = self.edges.gather(1, cell.clamp(max=self.cells - 2))
-        left = self.edges.gather(1, (cell - 1).clamp(min=0))
+        right = edges.gather(1, cell.clamp(max=self.cells - 2))
+        left = edges.gather(1, (cell - 1).clamp(min=0))
         tail = torch.log1p(-u)  # minus a standard exponential
-        below = self.edges[:, :1] + self.tails[:, :1] * tail
-        above = self.edges[:, -1:] - self.tails[:, 1:] * tail
+        below = edges[:, :1] + tails[:, :1] * tail
+        above = edges[:, -1:] - tails[:, 1:] * tail
         inner = left + u * (right - left)
-        return torch.where(cell == 0, below, torch.where(cell == self.cells - 1, above, inner)).T.float()
+        return torch.where(cell == 0, below, torch.where(cell == self.cells - 1, above, inner)).T
 
 
 def _quantiles(x: Tensor, ranks: Tensor) -> Tensor:

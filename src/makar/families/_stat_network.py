@@ -196,3 +196,44 @@ def _cost(factors: list[Factor], node: int) -> int:
     for length in lengths.values():
         total *= length
     return total
+
+
+def backed_off(counts: Tensor, strength: float) -> Tensor:
+    """log P(node | parents) from counts (r_p1, ..., r_pk, r), same shape, each context drawn to one with fewer parents.
+
+        P_0 = (N_k + s / r) / (N + s)        P_i = (N_jk + a_i P_i-1) / (N_j + a_i)
+
+    Parents join in the order of what each adds to the evidence, so that what determines the node joins first; in a
+    joint state that was never seen the node still follows those of its parents that say something. a_i is the
+    strength that makes the counts likeliest (MacKay & Peto 1995): next to none where a parent determines the node.
+    """
+    axes = list(range(counts.ndim - 1))
+    root = counts.sum(axes, keepdim=True) if axes else counts
+    p = (root + strength / counts.shape[-1]) / (root.sum() + strength)
+    kept: list[int] = []
+    while len(kept) < len(axes):
+        tried = []
+        for axis in axes:
+            if axis not in kept:
+                others = [a for a in axes if a not in kept and a != axis]
+                seen = counts.sum(others, keepdim=True) if others else counts
+                a = max(_STRENGTHS, key=lambda a, seen=seen, p=p: _evidence(seen, p, a))  # type: ignore[misc]
+                tried.append((_evidence(seen, p, a), -axis, a, seen))
+        _, axis, a, seen = max(tried, key=lambda found: found[:2])
+        kept.append(-axis)
+        p = (seen + a * p) / (seen.sum(-1, keepdim=True) + a)
+    return p.log()
+
+
+_STRENGTHS = tuple(0.001 * 4.0**i for i in range(10))
+
+
+def _evidence(counts: Tensor, p: Tensor, strength: float) -> float:
+    """The log-evidence of counts (..., r) under Dirichlet priors with `strength` pseudo-items shared as p says."""
+    p = p.expand(counts.shape)
+    seen = counts > 0
+    n, share = counts[seen], strength * p[seen]
+    totals = counts.sum(-1)
+    totals = totals[totals > 0]
+    whole = torch.lgamma(torch.full_like(totals, strength)) - torch.lgamma(strength + totals)
+    return float((torch.lgamma(share + n) - torch.lgamma(share)).sum() + whole.sum())

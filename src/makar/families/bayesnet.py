@@ -2,10 +2,16 @@
 
     p(x) = prod_i P(x_i | x_parents(i))
 
-A numeric column enters as one of `bins` bins of equal mass; within its bin it follows the interpolated empirical
-distribution. Structure is found by tabu search on the BDeu score from the arcs that prior knowledge fixes; tables
-have the same Dirichlet prior that the score has. Classes, where there are any, are one more node, without parents.
-What is missing is drawn from its exact posterior given what is there, by variable elimination.
+A numeric column is to its children one of `bins` bins of equal mass. As a child of categories it is such a bin, and
+within the bin follows the interpolated empirical distribution; as a child of numbers it follows a regression on them,
+and what is left is binned in its place (see `_stat_regress.py`), so that a tie is as tight as in the data; a monotone
+map then gives the number the distribution that it has in the data (`_stat_warp.py`). Structure is found by tabu search
+on the evidence of each node given its parents, from the arcs that prior knowledge fixes. In a joint state of the
+parents that was seldom seen, a node follows fewer of them (`backed_off`). Classes, where there are any, are one more
+node, without parents.
+
+What is missing is drawn from its posterior given what is there: among codes exactly, by variable elimination; where
+regressions are touched, that of the binned network is corrected by importance resampling (Rubin 1987) of `particles`.
 """
 
 from __future__ import annotations
@@ -15,20 +21,20 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from makar.core.errors import MakarError, did_you_mean
 from makar.core.learner import Batch
 from makar.core.model import Completes, LogProb, Tiny
-from makar.core.noise import Noise
+from makar.core.noise import Noise, Replay
 from makar.core.spaces import Categorical, Classes, Columns, Space
 from makar.families._stat import OnePass, PerClass
 from makar.families._stat_grid import Grid
 from makar.families._stat_network import (
     Parents,
     Rules,
-    bdeu,
+    backed_off,
     climb,
     evidence_factor,
     family_counts,
@@ -36,16 +42,21 @@ from makar.families._stat_network import (
     order,
     sample_hidden,
 )
+from makar.families._stat_regress import Response, Scores
+from makar.families._stat_warp import Warp
 
-_CHUNK = 256  # rows completed at once
+_CHUNK = 1 << 22  # entries of the largest table, in all rows, that are completed at once
+_CHECKED = 8192  # rows drawn to see whether correlations are kept
+_MISSED = 0.025  # a correlation that is further off asks for an arc
 
 
 @dataclass(frozen=True)
 class Config:
-    bins: int = 8  # of a numeric column
-    fine: int = 8  # cells within a bin, whose shares shape its density
+    bins: int = 12  # of a numeric column
+    fine: int = 12  # cells within a bin, whose shares shape its density
     parents: int = 3  # most parents a node, the class among them
-    strength: float = 10.0  # equivalent sample size of the Dirichlet prior
+    strength: float = 10.0  # equivalent sample size of the Dirichlet prior of a node without parents, and of the search
+    particles: int = 32  # completions that are proposed for each that is kept, where numbers follow numbers
     edges: tuple[tuple[str, str], ...] = ()  # prior knowledge: (parent, child) column names that are surely arcs
 
 
@@ -67,23 +78,26 @@ class BayesianNetwork(PerClass, Completes):
         nodes = len(self.sizes)
         self.fixed = _numbered(config.edges, [c.name for c in space.columns])
         self.register_buffer("arcs", torch.zeros(nodes, nodes, dtype=torch.bool))
-        self.register_buffer("counts", torch.zeros(sum(self.sizes), dtype=torch.float64))
+        flat = torch.cat([torch.full((r,), -math.log(r), dtype=torch.float64) for r in self.sizes])
+        self.register_buffer("states", flat)
+        self.register_buffer("rest", flat.clone())
+        self.left = Grid(len(self.numeric), config.bins, config.fine) if self.numeric else None
+        self.warp = Warp(len(self.numeric))
+        self.responses = nn.ModuleList(Response() for _ in self.numeric)
         self.arcs: Tensor  # (N, N): arcs[p, c] where p is a parent of c
-        self.counts: Tensor  # every node's N_jk, one after another
+        self.states: Tensor  # log P(state | parents' states) of every node, one after another
+        self.rest: Tensor  # the same of what a regression leaves, where there is one
 
     @property
     def parents(self) -> Parents:
         """For every node its parents."""
         return tuple(tuple(torch.nonzero(column).flatten().tolist()) for column in self.arcs.T)
 
-    def tables(self) -> list[Tensor]:
-        """log P(node | parents) of every node, float64 (q, r), the posterior mean under the Dirichlet prior."""
+    def tables(self, flat: Tensor) -> list[Tensor]:
+        """log P(node | parents) of every node, float64 (q, r): views of `states` or `rest`."""
         shapes = [(math.prod([self.sizes[p] for p in own]), r) for own, r in zip(self.parents, self.sizes, strict=True)]
-        parts = self.counts.split([q * r for q, r in shapes])
-        tables = []
-        for part, (q, r) in zip(parts, shapes, strict=True):
-            smoothed = part.reshape(q, r) + self.config.strength / (q * r)
-            tables.append((smoothed / smoothed.sum(1, keepdim=True)).log())
+        parts = flat.split([q * r for q, r in shapes])
+        tables = [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
         if self.classes:
             tables[-1] = self.prior.unsqueeze(0)
         return tables
@@ -92,25 +106,103 @@ class BayesianNetwork(PerClass, Completes):
         return OnePass(self._fit)
 
     def _fit(self, batch: Batch) -> float:
-        if self.grid is not None:
-            self.grid.fit(batch.x[:, self.numeric])
-        codes = self._codes(batch.x)
         members = self.members(batch)
+        x = batch.x
+        if self.grid is not None:
+            self.grid.fit(x[:, self.numeric])
+        codes = self._codes(x)
         if self.classes:
+            x = x[torch.cat(members)]
             codes = torch.cat([F.pad(codes[rows], (0, 1), value=g) for g, rows in enumerate(members)])
         nodes, strength = len(self.sizes), self.config.strength
+        scores = Scores(x, codes, self.sizes, self.numeric, self.grid)
         roots = frozenset([nodes - 1] if self.classes else [])
-        found = climb(
-            lambda node, parents: bdeu(family_counts(codes, node, parents, self.sizes), strength),
-            nodes,
-            Rules(self.fixed, roots, self.config.parents),
-        )
+        rules = Rules(self.fixed, roots, self.config.parents)
+        found = climb(lambda node, parents: scores(node, parents, strength), nodes, rules)
+        self._settle(found, x, codes)
+        if len(self.numeric) > 1:
+            for round_ in range(len(self.numeric)):
+                arc = self._untied(x, Noise.step(0, round_, _CHECKED, x.device))
+                if arc is None:
+                    break
+                found = tuple(tuple(sorted((*own, arc[0]))) if i == arc[1] else own for i, own in enumerate(found))
+                self._settle(found, x, codes)
+        return -float(self._nats(batch.x, batch.condition).mean())
+
+    def _settle(self, parents: Parents, x: Tensor, codes: Tensor) -> None:
+        """Take these arcs, and learn what hangs on them."""
         arcs = torch.zeros_like(self.arcs)
-        for child, own in enumerate(found):
+        for child, own in enumerate(parents):
             arcs[list(own), child] = True
         self.arcs = arcs
-        self.counts = torch.cat([family_counts(codes, i, own, self.sizes).flatten() for i, own in enumerate(found)])
-        return -float(self._nats(batch.x, batch.condition).mean())
+        self.states = self._counted(codes)
+        self.warp.reset()
+        self._regress(x, codes)
+        if any(self._response(m).used for m in range(len(self.numeric))):
+            self._ancestral(Noise.step(1, 0, _CHECKED, x.device), None, x)
+
+    def _untied(self, x: Tensor, noise: Noise) -> tuple[int, int] | None:
+        """The arc between two numbers whose correlation the network misses most, where one can be added.
+
+        Likelihood alone may leave out a tie that a person sees: the bins of a third column say as much of the number,
+        but not how it moves with the other. A node may get one parent more than the search gave it.
+        """
+        made = self.draw(noise)
+        real, own = (torch.corrcoef(v[:, self.numeric].T.double()).nan_to_num() for v in (x, made))
+        missed = (real - own).abs().triu(1)
+        places = {node: i for i, node in enumerate(order(self.parents) or ())}
+        for flat in missed.flatten().argsort(descending=True).tolist():
+            i, j = divmod(flat, len(self.numeric))
+            if float(missed[i, j]) < _MISSED:
+                return None
+            first, last = sorted((self.numeric[i], self.numeric[j]), key=lambda node: places[node])
+            if not self.arcs[first, last] and int(self.arcs[:, last].sum()) <= self.config.parents:
+                return first, last
+        return None
+
+    def _counted(self, codes: Tensor) -> Tensor:
+        """log P(state | parents' states) of every node, smoothed, one after another."""
+        flat = []
+        for i, own in enumerate(self.parents):
+            counts = family_counts(codes, i, own, self.sizes)
+            shape = [self.sizes[n] for n in (*own, i)]
+            flat.append(backed_off(counts.reshape(shape), self.config.strength).flatten())
+        return torch.cat(flat)
+
+    def _regress(self, x: Tensor, codes: Tensor) -> None:
+        """Fit every number that has numeric parents, and the tables of what is left of it."""
+        self.rest = self.states
+        if self.left is None or self.grid is None:
+            return
+        left, own_codes = x[:, self.numeric].double(), codes.clone()
+        for m, node in enumerate(self.numeric):
+            numbers, kinds = self._kinds(node)
+            response = self._response(m)
+            if numbers:
+                contexts = math.prod([self.sizes[p] for p in kinds])
+                response.fit(x[:, list(numbers)], joint_state(codes, kinds, self.sizes), contexts, x[:, node])
+                mean, logs = response(x[:, list(numbers)], joint_state(codes, kinds, self.sizes))
+                left[:, m] = (left[:, m] - mean) / logs.exp()
+        self.left.fit(left)
+        own_codes[:, self.numeric] = self.left.bin(left)
+        tables = []
+        for i, own in enumerate(self.parents):
+            mixed = codes.clone()
+            mixed[:, i] = own_codes[:, i]  # parents keep their own bins
+            counts = family_counts(mixed, i, own, self.sizes).reshape([self.sizes[n] for n in (*own, i)])
+            tables.append(backed_off(counts, self.config.strength).flatten())
+        self.rest = torch.cat(tables)
+
+    def _response(self, m: int) -> Response:
+        found = self.responses[m]
+        assert isinstance(found, Response)
+        return found
+
+    def _kinds(self, node: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """A node's numeric parents, and the others."""
+        own = self.parents[node]
+        numbers = tuple(p for p in own if p in self.numeric)
+        return numbers, tuple(p for p in own if p not in self.numeric)
 
     def _codes(self, x: Tensor) -> Tensor:
         """The state of every column, int64 (B, D)."""
@@ -119,22 +211,40 @@ class BayesianNetwork(PerClass, Completes):
             codes[:, self.numeric] = self.grid.bin(x[:, self.numeric])
         return codes
 
-    def _values(self, codes: Tensor, noise: Noise) -> Tensor:
-        """Items in the states of int64 (B, N)."""
-        x = codes[:, : self.space.dimensions].float()
-        if self.grid is not None:
-            x[:, self.numeric] = self.grid.draw(codes[:, self.numeric], noise)
-        return x
-
     def draw(self, noise: Noise, condition: Tensor | None = None) -> Tensor:
-        """Ancestral sampling: every node after its parents."""
+        return self._ancestral(noise, condition, None)
+
+    def _ancestral(self, noise: Noise, condition: Tensor | None, real: Tensor | None) -> Tensor:
+        """Ancestral sampling: every node after its parents. Warps are fitted on the way to rows `real`, if given."""
         codes = torch.zeros((noise.batch, len(self.sizes)), dtype=torch.int64, device=self.prior.device)
         if self.classes:
             codes[:, -1] = self.choose(noise, condition)
-        parents, tables = self.parents, self.tables()
+        x = torch.zeros((noise.batch, self.space.dimensions), device=self.prior.device)
+        parents, tables = self.parents, self.tables(self.rest)
         for node in self._columns_in_order():
-            codes[:, node] = noise.choice(tables[node][joint_state(codes, parents[node], self.sizes)])
-        return self._values(codes, noise)
+            state = noise.choice(tables[node][joint_state(codes, parents[node], self.sizes)])
+            codes[:, node], x[:, node] = state, state.float()
+            if node in self.numeric and self.left is not None and self.grid is not None:
+                m = self.numeric.index(node)
+                own = slice(m, m + 1)
+                value = self.left.draw(state.unsqueeze(1), noise, own)[:, 0]
+                mean, logs = self._given(m, x, codes)
+                value = mean + logs.exp() * value
+                if real is not None and self._response(m).used:
+                    self.warp.fit(m, value, real[:, node])
+                x[:, node] = self.warp(value.unsqueeze(1), own)[:, 0].float()
+                codes[:, node] = self.grid.bin(x[:, self.numeric])[:, m]
+        return x
+
+    def _given(self, m: int, x: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """mu and log s, (B,), of the m-th number given its parents; 0 and 0 where no regression serves it."""
+        response = self._response(m)
+        if not response.used:
+            nothing = x.new_zeros(len(x), dtype=torch.float64)
+            return nothing, nothing
+        numbers, kinds = self._kinds(self.numeric[m])
+        mean, logs = response(x[:, list(numbers)], joint_state(codes, kinds, self.sizes))
+        return mean, logs
 
     def _columns_in_order(self) -> list[int]:
         nodes = order(self.parents)
@@ -145,25 +255,56 @@ class BayesianNetwork(PerClass, Completes):
         return LogProb(self._nats(x, condition).float(), "exact")
 
     def _nats(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        return self.asked(x, condition, self._own_nats)
+
+    def _own_nats(self, x: Tensor, group: int) -> Tensor:
+        """log p(x | class), float64 (B,)."""
         codes = self._codes(x)
-        parents, tables = self.parents, self.tables()
-        per_class = []
-        for g in range(self.groups):
-            whole = torch.cat([codes, torch.full_like(codes[:, :1], g)], 1) if self.classes else codes
-            terms = [
-                tables[i][joint_state(whole, parents[i], self.sizes), whole[:, i]] for i in range(self.space.dimensions)
-            ]
-            per_class.append(torch.stack(terms, 1).sum(1))
-        nats = torch.stack(per_class, 1)
-        if self.grid is not None:
-            nats = nats + self.grid.nats(x[:, self.numeric]).sum(1, keepdim=True)
-        return self.mix(nats, condition)
+        whole = torch.cat([codes, torch.full_like(codes[:, :1], group)], 1) if self.classes else codes
+        states, nats = whole.clone(), x.new_zeros(len(x), dtype=torch.float64)
+        if self.left is not None:
+            left, slopes = self.warp.inverse(x[:, self.numeric].double())
+            nats = slopes.sum(1)
+            for m in range(len(self.numeric)):
+                mean, logs = self._given(m, x, whole)
+                left[:, m] = (left[:, m] - mean) / logs.exp()
+                nats = nats - logs
+            nats = nats + self.left.nats(left).sum(1)
+            states[:, self.numeric] = self.left.bin(left)
+        return nats + self._table_nats(whole, states, self.rest)
+
+    def _table_nats(self, codes: Tensor, states: Tensor, flat: Tensor) -> Tensor:
+        """log P of the states of all columns, given the parents' codes, (B,)."""
+        parents, tables = self.parents, self.tables(flat)
+        columns = range(self.space.dimensions)
+        terms = [tables[i][joint_state(codes, parents[i], self.sizes), states[:, i]] for i in columns]
+        return torch.stack(terms, 1).sum(1)
 
     def complete(self, x: Tensor, mask: Tensor, noise: Noise, condition: Tensor | None = None) -> Tensor:
-        """Rows equal to x where mask is True, the rest drawn from its exact posterior given that.
+        """Rows equal to x where mask is True, the rest drawn from its posterior given that.
 
-        A known number counts as evidence by its bin; given the bin, its place within tells nothing of other columns.
+        In the binned network a known number counts as evidence by its bin; given the bin, its place within tells
+        nothing of other columns. Where it does tell, several completions are drawn, and one of them is kept by how
+        much likelier it is in this network than in that.
         """
+        if not any(self._response(m).used for m in range(len(self.numeric))):
+            return self._proposed(x, mask, noise, condition)[0]
+        count, numbers = self.config.particles, len(self.numeric)
+        parts = [noise.uniform(count, k).flatten(0, 1) for k in (len(self.sizes), numbers, numbers)]
+
+        def again(v: Tensor) -> Tensor:
+            return v.repeat_interleave(count, 0)
+
+        known = None if condition is None else again(condition)
+        made, codes = self._proposed(again(x), again(mask), Replay(*parts), known)
+        assert self.grid is not None
+        proposal = self._table_nats(codes, codes, self.states) + self.grid.nats(made[:, self.numeric]).sum(1)
+        classes = codes[:, -1] if self.classes else None
+        weights = (self._nats(made, classes) - proposal).reshape(-1, count)
+        return made.reshape(-1, count, x.shape[1])[torch.arange(len(x), device=x.device), noise.choice(weights)]
+
+    def _proposed(self, x: Tensor, mask: Tensor, noise: Noise, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Completed rows and their states (B, N), the class's last, by the binned network."""
         uniform = noise.uniform(len(self.sizes)).double()
         codes = self._codes(torch.where(mask, x, 0.0))
         known = mask
@@ -173,15 +314,19 @@ class BayesianNetwork(PerClass, Completes):
             known = torch.cat([mask, (labels >= 0).unsqueeze(1)], 1)
         family_tables = [
             (table.exp().reshape([self.sizes[n] for n in (*own, node)]), (*own, node))
-            for node, (table, own) in enumerate(zip(self.tables(), self.parents, strict=True))
+            for node, (table, own) in enumerate(zip(self.tables(self.states), self.parents, strict=True))
         ]
+        size = max(1, _CHUNK // max(table.numel() for table, _ in family_tables))
         patterns, which = known.unique(dim=0, return_inverse=True)
         for number, pattern in enumerate(patterns):
             hidden = frozenset(torch.nonzero(~pattern).flatten().tolist())
-            for rows in torch.nonzero(which == number).flatten().split(_CHUNK):
+            for rows in torch.nonzero(which == number).flatten().split(min(256, size)):
                 factors = [evidence_factor(table, family, codes[rows], hidden) for table, family in family_tables]
                 codes[rows] = sample_hidden(factors, codes[rows], hidden, uniform[rows])
-        return torch.where(mask, x, self._values(codes, noise))
+        made = codes[:, : self.space.dimensions].float()
+        if self.grid is not None:
+            made[:, self.numeric] = self.grid.draw(codes[:, self.numeric], noise).float()
+        return torch.where(mask, x, made), codes
 
     def flops(self) -> float:
         """Counting one item into every family that the first sweep of the search looks at."""

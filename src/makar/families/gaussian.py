@@ -5,12 +5,15 @@
 where S_c is the sample covariance and a the share that minimises the expected squared Frobenius distance to the true
 covariance (Ledoit & Wolf 2004, "A well-conditioned estimator for large-dimensional covariance matrices", section 3.2).
 Levels and codes are cells of [-1, 1] filled with uniform noise: there the likelihood is a lower bound.
+
+Where D x D matrices are out of reach (see `_stat_frame.py`) S_c is kept whole in the q leading directions of all items,
+and by its mean variance in the others. With fewer than q items nothing is lost: S_c has no other directions.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,6 +23,7 @@ from makar.core.model import LogProb, Tiny
 from makar.core.noise import Noise
 from makar.core.spaces import Classes, Columns, Levels, Reals, Space
 from makar.families._stat import Cells, OnePass, PerClass, correlate, gaussian_nats
+from makar.families._stat_frame import DENSE, DIRECTIONS, Frame
 
 
 @dataclass(frozen=True)
@@ -38,43 +42,73 @@ class Gaussian(PerClass):
     def __init__(self, space: Space, condition: Classes | None, config: Config) -> None:
         super().__init__(space, condition, config)
         self.cells = Cells(space)
-        d = self.cells.dimensions
+        self.frame = Frame(self.cells)
+        d, q = self.cells.dimensions, self.frame.rank
         self.register_buffer("mean", torch.zeros(self.groups, d, dtype=torch.float64))
-        self.register_buffer("factor", torch.eye(d, dtype=torch.float64).repeat(self.groups, 1, 1))
+        self.register_buffer("factor", torch.eye(q, dtype=torch.float64).repeat(self.groups, 1, 1))
+        self.register_buffer("variance", torch.ones(self.groups, dtype=torch.float64))
         self.mean: Tensor  # (G, D)
-        self.factor: Tensor  # (G, D, D), lower triangular: covariance = L L^T
+        self.factor: Tensor  # (G, q, q), lower triangular: covariance of the coordinates = L L^T
+        self.variance: Tensor  # (G,) of the other directions, where there are such
+
+    @classmethod
+    def memory(cls, space: Space, condition: Classes | None, config: Any, items: int) -> int:
+        d, groups = space.dimensions, max(1, condition.count if condition else 1)
+        q = d if d <= DENSE or isinstance(space, Columns) else min(DIRECTIONS, items)
+        return 8 * (groups * (d + 2 * q * q) + 3 * q * d + 2 * min(items, 4 * DIRECTIONS) * d)
 
     def learner(self) -> OnePass:
         return OnePass(self._fit)
 
     def _fit(self, batch: Batch) -> float:
-        centres = self.cells.centres(batch.x)
+        self.frame.fit(batch.x)
+        q = self.frame.rank
+        members = self.members(batch)
+        self.factor = self.factor.new_zeros((self.groups, q, q))
         loss = 0.0
-        for g, rows in enumerate(self.members(batch)):
-            own = centres[rows]
-            share = ledoit_wolf(own) if self.config.shrinkage is None else self.config.shrinkage
-            covariance = torch.cov(own.T, correction=0).reshape(own.shape[1], own.shape[1])
-            covariance = (1 - share) * covariance + torch.diag(
-                share * covariance.diagonal().mean() + self.cells.variance + self.config.floor
-            )
-            self.mean[g] = own.mean(0)
-            self.factor[g] = torch.linalg.cholesky(covariance)
-            nats = gaussian_nats(own, self.mean[g : g + 1], self.factor[g : g + 1])
-            loss -= len(own) * (float(nats.mean()) + self.cells.volume)
-        return loss / len(centres)
+        for g, rows in enumerate(members):
+            mean = torch.stack([y.sum(0) for y in self.cells.pieces(batch.x[rows])]).sum(0) / len(rows)
+            t, rest = self.frame.beside(batch.x[rows], mean)
+            self.mean[g] = mean
+            self._fit_class(g, t, rest)
+            nats = self._coordinate_nats(t, rest, g)
+            loss -= float(nats.sum()) + len(rows) * self.cells.volume
+        return loss / len(batch.x)
+
+    def _fit_class(self, group: int, t: Tensor, rest: Tensor) -> None:
+        """Covariance from centred coordinates t (n, q) and squared lengths of what lies beside them (n,)."""
+        d, q = self.cells.dimensions, t.shape[1]
+        share = ledoit_wolf(t, rest, d) if self.config.shrinkage is None else self.config.shrinkage
+        covariance = t.T @ t / len(t)
+        sphere = share * (covariance.diagonal().sum() + rest.mean()) / d + self.config.floor
+        noise = self.cells.variance
+        self.factor[group] = torch.linalg.cholesky((1 - share) * covariance + torch.diag(sphere + noise[:q]))
+        if d > q:
+            self.variance[group] = (1 - share) * rest.mean() / (d - q) + sphere + noise[0]
+
+    def _coordinate_nats(self, t: Tensor, rest: Tensor, group: int) -> Tensor:
+        """log p(y | class) from centred coordinates (B, q) and the squared lengths of the rest, (B,)."""
+        own = slice(group, group + 1)
+        nats: Tensor = gaussian_nats(t, t.new_zeros((1, t.shape[1])), self.factor[own])[:, 0]
+        return nats + self.frame.nats(rest, self.variance[group])
 
     def draw(self, noise: Noise, condition: Tensor | None = None) -> Tensor:
         chosen = self.choose(noise, condition)
         eps = noise.normal(self.cells.dimensions).double()
-        return self.cells.items(self.mean[chosen] + correlate(eps, self.factor, chosen))
+        # Coordinates of white noise are white and tell nothing of its rest, so one set of numbers serves both.
+        t = correlate(self.frame.coordinates(eps), self.factor, chosen)
+        return self.cells.items(self.mean[chosen] + self.frame.leave(t, eps, self.variance[chosen].sqrt()))
 
     def log_prob(self, x: Tensor, noise: Noise, condition: Tensor | None = None) -> LogProb:
-        nats = gaussian_nats(self.cells.vectors(x, noise), self.mean, self.factor) + self.cells.volume
-        return LogProb(self.mix(nats, condition).float(), "exact" if self.cells.exact else "lower")
+        y = self.cells.vectors(x, noise)
+        nats = self.asked(y, condition, lambda y, g: self._coordinate_nats(*self.frame.rest(y, self.mean[g]), g))
+        return LogProb((nats + self.cells.volume).float(), "exact" if self.cells.exact else "lower")
 
     def flops(self) -> float:
-        """The sample covariance: D^2 multiply-adds."""
-        return 2.0 * self.cells.dimensions**2
+        """The sample covariance: a multiply-add for every pair of coordinates; in a frame also the coordinates."""
+        d = self.cells.dimensions
+        q = d if self.frame.whole else DIRECTIONS
+        return 2.0 * q * q + (0.0 if self.frame.whole else 2.0 * q * d)
 
     @classmethod
     def tiny(cls, space: Space) -> Tiny:
@@ -83,11 +117,21 @@ class Gaussian(PerClass):
         return Tiny(Config(), steps=1, bar=bars[type(space)])
 
 
-def ledoit_wolf(x: Tensor) -> float:
-    """The share of the spherical target for the covariance of x (n, D), in [0, 1]: min(b^2, d^2) / d^2 of the paper."""
-    n, d = x.shape
+def ledoit_wolf(x: Tensor, rest: Tensor | None = None, dimensions: int | None = None) -> float:
+    """The share of the spherical target for the covariance of x (n, q), in [0, 1]: min(b^2, d^2) / d^2 of the paper.
+
+    `rest` (n,) are squared lengths of what each item has in the other of D = `dimensions` dimensions, where the
+    covariance is taken for spherical.
+    """
+    n, q = x.shape
+    d = dimensions or q
     centred = x - x.mean(0)
-    covariance = centred.T @ centred / n
-    distance = (covariance - covariance.diagonal().mean() * torch.eye(d, dtype=x.dtype, device=x.device)).square().sum()
-    spread = (centred.square().sum(1).square().sum() / n - covariance.square().sum()) / n
-    return float((spread / distance).clamp(0.0, 1.0)) if float(distance) > 0.0 else 0.0
+    lengths = centred.square().sum(1)
+    gram = centred.T @ centred if q <= n else centred @ centred.T  # the same sum of squares
+    squares, trace = (gram / n).square().sum(), lengths.mean()
+    if rest is not None and d > q:
+        lengths = lengths + rest
+        squares, trace = squares + rest.mean().square() / (d - q), trace + rest.mean()
+    distance = squares - trace.square() / d
+    spread = (lengths.square().mean() - squares) / n
+    return float((spread / distance).clamp(0.0, 1.0)) if float(distance) > 1e-14 * float(squares) else 0.0

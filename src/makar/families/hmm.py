@@ -32,6 +32,8 @@ from makar.core.noise import Noise
 from makar.core.spaces import Classes, Levels, Space, Tokens
 
 _TINY = 1e-300
+_WORK = 1 << 27  # products of states and pixels that are looked at together
+_ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -87,25 +89,38 @@ class HMM(Model, Draws, HasLogProb):
         start: Tensor = (weights.unsqueeze(2) * self.initial).flatten(1)
         return start
 
-    def _matrices(self) -> list[Tensor]:
-        """All classes' transitions as one matrix (S, S), for each of the T - 1 steps and the one after the last."""
-        own = [torch.block_diag(*blocks) for blocks in self.transition.unbind(1)]
-        return own + own[-1:] * (self.times - len(own))
+    def _matrices(self, own: slice = _ALL) -> list[Tensor]:
+        """Transitions of some classes as one matrix (S, S), for each of the T - 1 steps and the one after the last."""
+        matrices = [torch.block_diag(*blocks) for blocks in self.transition[own].unbind(1)]
+        return matrices + matrices[-1:] * (self.times - len(matrices))
 
-    def _emitted(self, x: Tensor) -> Tensor:
+    def _emitted(self, x: Tensor, own: slice = _ALL) -> Tensor:
         """log b(x_t | z), (T, B, S); 0 past an item's end."""
         seen = self.observations(x)
         offsets = torch.arange(self.places, device=x.device) * self.values
         bags = (seen.clamp(min=0) + offsets).flatten(0, 1)
-        table = self.emission.flatten(0, 1).flatten(1).T.clamp(min=_TINY).log()  # (M V, S)
+        table = self.emission[own].flatten(0, 1).flatten(1).T.clamp(min=_TINY).log()  # (M V, S)
         logs = F.embedding_bag(bags, table, mode="sum").unflatten(0, seen.shape[:2])
         return torch.where(seen[:, :, :1] >= 0, logs, 0.0).transpose(0, 1)
 
+    def parts(self, condition: Tensor | None, batch: int) -> list[tuple[Tensor, slice]]:
+        """Rows that are of one class, and that class; of rows without one, all classes.
+
+        No way leads from class to class, so of a given class only its own states need be looked at.
+        """
+        labels = self.labels(condition if self.classes else None, batch)
+        found = [(torch.nonzero(labels == g).flatten(), slice(g, g + 1)) for g in range(len(self.prior))]
+        found.append((torch.nonzero(labels < 0).flatten(), _ALL))
+        return [(rows, own) for rows, own in found if len(rows)]
+
     def forward_pass(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Posteriors of z_t given x_1..x_t, (T, B, S), and log p(x), (B,). Rabiner 1989, section V.A."""
-        emitted, matrices = self._emitted(x), self._matrices()
-        expected = self._start(condition, len(x))
-        posteriors, nats = [], torch.zeros(len(x), dtype=torch.float64, device=x.device)
+        return self.filtered(self._emitted(x), self._matrices(), self._start(condition, len(x)))
+
+    def filtered(self, emitted: Tensor, matrices: list[Tensor], start: Tensor) -> tuple[Tensor, Tensor]:
+        """The forward recursion on log b (T, B, S) from the first state's probabilities (B, S)."""
+        expected = start
+        posteriors, nats = [], torch.zeros(len(start), dtype=torch.float64, device=start.device)
         for logs, matrix in zip(emitted, matrices, strict=False):
             joint = expected.log() + logs
             peak = joint.amax(1, keepdim=True)
@@ -115,6 +130,11 @@ class HMM(Model, Draws, HasLogProb):
             nats = nats + (total.log() + peak).squeeze(1)
             expected = posteriors[-1] @ matrix
         return torch.stack(posteriors), nats
+
+    def start(self, rows: int, own: slice) -> Tensor:
+        """Probabilities of the first state among some classes, (B, S)."""
+        weights = self.prior if own == _ALL else torch.ones_like(self.prior[own])
+        return (weights.unsqueeze(1) * self.initial[own]).flatten().expand(rows, -1)
 
     def viterbi(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The likeliest states, int64 (B, T) with -1 past an item's end, and log p(x, states), (B,).
@@ -139,18 +159,42 @@ class HMM(Model, Draws, HasLogProb):
 
     def log_prob(self, x: Tensor, noise: Noise, condition: Tensor | None = None) -> LogProb:
         """Exact, by the forward recursion, nats an item, float64 (B,)."""
-        return LogProb(self.forward_pass(x, condition)[1], "exact")
+        nats = torch.zeros(len(x), dtype=torch.float64, device=x.device)
+        for rows, own in self.parts(condition, len(x)):
+            for some in rows.split(self.piece):
+                emitted, matrices = self._emitted(x[some], own), self._matrices(own)
+                nats[some] = self.filtered(emitted, matrices, self.start(len(some), own))[1]
+        return LogProb(nats, "exact")
+
+    @property
+    def piece(self) -> int:
+        """Items looked at together, so that what is held of them stays small."""
+        return max(1, _WORK // (self.times * self.config.states * (self.places + 50)))
 
     def draw(self, noise: Noise, condition: Tensor | None = None) -> Tensor:
         state = noise.choice(self._start(condition, noise.batch).log())
-        table = self.emission.flatten(0, 1).log()
+        tables = self.emission.flatten(0, 1)
+        ends = tables.cumsum(2)
         rows = []
         for matrix in self._matrices():
-            rows.append(noise.choice(table[state]))
+            if self.places == 1:  # a symbol: chance may be keyed
+                rows.append(noise.choice(tables[state].log()))
+            else:
+                u = noise.uniform(self.places).double()
+                rows.append(_search(ends, state, u * ends[state, :, -1]))
             state = noise.choice(matrix.log()[state])
         seen = torch.stack(rows, 1)  # (B, T, M)
         items: Tensor = seen.unflatten(2, (*self.shape[:-2], self.shape[-1])).movedim(1, -2)
         return items.reshape(-1, *self.space.shape) if isinstance(self.space, Levels) else items.squeeze(2)
+
+    @classmethod
+    def memory(cls, space: Space, condition: Classes | None, config: Config, items: int) -> int:
+        assert isinstance(space, Tokens | Levels)
+        values = space.vocab if isinstance(space, Tokens) else space.levels
+        wide = isinstance(space, Levels) and len(space.shape) > 1
+        places = space.dimensions // space.shape[-2] if isinstance(space, Levels) and wide else 1
+        table = max(1, condition.count if condition else 1) * config.states * places * values
+        return 8 * (5 * table + 8 * _WORK // 50)
 
     def learner(self) -> Learner:
         return BaumWelch(self)
@@ -166,34 +210,70 @@ class HMM(Model, Draws, HasLogProb):
 
 
 class BaumWelch(Learner):
-    """Expectation-maximisation over the whole training set; done when an iteration gains next to nothing."""
+    """Expectation-maximisation over the whole training set; done when an iteration gains next to nothing.
+
+    A step looks at one part of the items, so that it is short however many there are; the tables change when all parts
+    have been seen (after every step, where the items make one part).
+    """
 
     def __init__(self, model: HMM) -> None:
         self._model = model
         self._last = float("-inf")
+        self._next = 0  # first row of the next part
+        self._passes = 0
+        self._nats, self._symbols = 0.0, 0
+        self._counts: list[Tensor] = []  # expected so far in this pass, of classes, first states, moves and emissions
 
     @torch.no_grad()
     def step(self, batch: Batch, noise: Noise) -> dict[str, float]:
-        """One iteration; "loss" is -log p(x) an item and "objective" adds the prior, both before the iteration."""
+        """A part of an iteration; "loss" is -log p(x) an item of it, "objective" adds the prior when all were seen."""
+        model, size = self._model, self._model.piece
+        part = slice(self._next, self._next + size)
+        x = batch.x[part]
+        nats, counts = _expected(model, x, None if batch.condition is None else batch.condition[part])
+        self._counts = [a + b for a, b in zip(self._counts, counts, strict=True)] if self._counts else list(counts)
+        self._nats += nats
+        self._symbols += int((model.observations(x) >= 0).sum())
+        self._next += size
+        numbers = {"loss": -nats / len(x)}
+        if self._next >= len(batch.x):
+            numbers["objective"] = self._maximise()
+        return numbers
+
+    def _maximise(self) -> float:
+        """The tables that the expected counts make likeliest; returns the objective that they had before."""
         model = self._model
-        seen = model.observations(batch.x)
-        nats, tables = _expected(model, batch.x, batch.condition)
         held = (model.initial, model.transition, model.emission)
         smoothing = model.config.smoothing
         prior = sum(float(t.clamp(min=_TINY).log().mean(-1).sum()) for t in (*held, model.prior)) * smoothing
-        objective = (float(nats.sum()) + prior) / max(1, int((seen >= 0).sum()))
+        objective = (self._nats + prior) / max(1, self._symbols)
         model.prior, model.initial, model.transition, model.emission = (
-            _normalised(counts, table, smoothing) for counts, table in zip(tables, (model.prior, *held), strict=True)
+            _normalised(counts, table, smoothing)
+            for counts, table in zip(self._counts, (model.prior, *held), strict=True)
         )
         self.done = objective - self._last < model.config.tolerance
         self._last = objective
-        return {"loss": -float(nats.mean()), "objective": objective}
+        self._passes += 1
+        self._next, self._nats, self._symbols, self._counts = 0, 0.0, 0, []
+        return objective
+
+    @torch.no_grad()
+    def finish(self) -> None:
+        """A first pass that was cut short is better than none; of a later one, what it would change is left."""
+        if self._passes == 0 and self._counts:
+            self._maximise()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"last": self._last, "done": self.done}
+        return {
+            "last": self._last, "done": self.done, "next": self._next, "passes": self._passes,
+            "nats": self._nats, "symbols": self._symbols, "counts": [c.clone() for c in self._counts],
+        }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._last, self.done = float(state["last"]), bool(state["done"])
+        self._next, self._passes = int(state["next"]), int(state["passes"])
+        self._nats, self._symbols = float(state["nats"]), int(state["symbols"])
+        self._counts = list(state["counts"])
 
 
 def _normalised(counts: Tensor, held: Tensor, smoothing: float) -> Tensor:
@@ -203,22 +283,45 @@ def _normalised(counts: Tensor, held: Tensor, smoothing: float) -> Tensor:
     return torch.where(total > 0, counts / total.clamp(min=_TINY), held)
 
 
-def _expected(model: HMM, x: Tensor, condition: Tensor | None) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """log p(x), (B,), and the expected counts of classes, first states, transitions and emissions.
+def _search(ends: Tensor, state: Tensor, target: Tensor) -> Tensor:
+    """The first value of every place (B, M) whose cumulative share in `ends` (S, M, V) passes the target: halving."""
+    _, places, values = ends.shape
+    flat = ends.flatten()
+    first = (state.unsqueeze(1) * places + torch.arange(places, device=state.device)) * values
+    low, high = torch.zeros_like(first), torch.full_like(first, values - 1)
+    for _ in range(values.bit_length()):
+        middle = (low + high) // 2
+        beyond = (flat[first + middle] <= target) & (low < high)
+        low, high = torch.where(beyond, middle + 1, low), torch.where(beyond, high, middle)
+    return low
+
+
+def _expected(model: HMM, x: Tensor, condition: Tensor | None) -> tuple[float, tuple[Tensor, ...]]:
+    """log p(x) in all, and the expected counts of classes, first states, transitions and emissions."""
+    nats = 0.0
+    counts = tuple(torch.zeros_like(t) for t in (model.prior, model.initial, model.transition, model.emission))
+    for rows, own in model.parts(condition, len(x)):
+        found, tables = _expected_of(model, x[rows], own)
+        nats += found
+        for held, more in zip(counts, tables, strict=True):
+            held[own] += more
+    return nats, counts
+
+
+def _expected_of(model: HMM, x: Tensor, own: slice) -> tuple[float, tuple[Tensor, ...]]:
+    """The same for items of some classes, any of which may have made each.
 
     Backward recursion and posteriors: Rabiner 1989, eqs. 25, 27 and 37, each row in its own scale.
     """
-    posteriors, nats = model.forward_pass(x, condition)
-    emitted, matrices, seen = model._emitted(x), model._matrices(), model.observations(x)
+    emitted, matrices, seen = model._emitted(x, own), model._matrices(own), model.observations(x)
+    posteriors, nats = model.filtered(emitted, matrices, model.start(len(x), own))
     valid = (seen[:, :, 0].T >= 0).unsqueeze(2)  # (T, B, 1)
-    groups, k = model.initial.shape
-    chosen = model._start(condition, len(x)).unflatten(1, (groups, k)).sum(2) > 0
-    barred = ~chosen.repeat_interleave(k, 1)  # other classes' likelihoods must not set the scale of a row
+    groups, k = model.initial[own].shape
     ahead = torch.ones_like(posteriors[0])  # p(x_{t+1}.. | z_t) up to a factor for every row
     moves = torch.zeros_like(torch.stack(matrices[: model.steps]))
     occupied = [posteriors[-1]]
     for t in range(len(emitted) - 1, 0, -1):
-        joint = (ahead.log() + emitted[t]).masked_fill(barred, float("-inf"))
+        joint = ahead.log() + emitted[t]
         following = (joint - joint.amax(1, keepdim=True)).exp()
         ahead = following @ matrices[t - 1].T
         evidence = (posteriors[t - 1] * ahead).sum(1, keepdim=True).clamp(min=_TINY)
@@ -232,4 +335,5 @@ def _expected(model: HMM, x: Tensor, condition: Tensor | None) -> tuple[Tensor, 
     flat = states.transpose(0, 1).flatten(0, 1)
     for m, column in enumerate(seen.clamp(min=0).flatten(0, 1).unbind(1)):
         emissions[m].index_add_(0, column, flat)
-    return nats, (first.sum(1), first, blocks, emissions.permute(2, 0, 1).unflatten(0, (groups, k)))
+    shares = emissions.permute(2, 0, 1).unflatten(0, (groups, k))
+    return float(nats.sum()), (first.sum(1), first, blocks, shares)

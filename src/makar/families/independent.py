@@ -23,6 +23,8 @@ from makar.core.spaces import Categorical, Classes, Columns, Levels, Reals, Spac
 from makar.families._stat import OnePass, PerClass
 from makar.families._stat_grid import Grid
 
+_PIECE = 1 << 21  # numbers looked at together
+
 
 @dataclass(frozen=True)
 class Config:
@@ -45,19 +47,32 @@ class Independent(PerClass):
         cells = torch.tensor([size or config.bins for size in sizes])
         self.register_buffer("sizes", cells, persistent=False)
         self.sizes: Tensor  # (D,)
-        self.register_buffer("counts", torch.zeros(self.groups, len(sizes), int(cells.max()), dtype=torch.float64))
-        self.counts: Tensor  # (G, D, K)
+        shape = (self.groups, len(sizes), int(cells.max()) + 1)
+        self.register_buffer("totals", torch.zeros(shape, dtype=torch.int32))
+        self.totals: Tensor  # (G, D, K + 1): items below each value, so that a draw is a search and no table is made
         lengths = space.length + 1 if isinstance(space, Tokens) else 0
         self.register_buffer("lengths", torch.zeros(self.groups, lengths, dtype=torch.float64))
         self.lengths: Tensor  # (G, length + 1)
 
+    @classmethod
+    def memory(cls, space: Space, condition: Classes | None, config: Config, items: int) -> int:
+        sizes = _sizes(space, config.bins)
+        values = max(size or config.bins for size in sizes) + 1
+        groups = max(1, condition.count if condition else 1)
+        return len(sizes) * values * (4 * groups + 24) + 40 * min(items * len(sizes), _PIECE)
+
+    @property
+    def counts(self) -> Tensor:
+        """Occurrences of every value, float64 (G, D, K)."""
+        return self.totals.diff(dim=2).double()
+
     @property
     def table(self) -> Tensor:
         """log p_d(k | c), float64 (G, D, K), -inf where k is beyond a dimension's values."""
-        a = self.config.smoothing
-        real = torch.arange(self.counts.shape[2], device=self.counts.device) < self.sizes.unsqueeze(1)
-        total = self.counts.sum(2, keepdim=True) + a * self.sizes.unsqueeze(1)
-        return ((self.counts + a).log() - total.log()).masked_fill(~real, -torch.inf)
+        a, counts = self.config.smoothing, self.counts
+        real = torch.arange(counts.shape[2], device=counts.device) < self.sizes.unsqueeze(1)
+        total = counts.sum(2, keepdim=True) + a * self.sizes.unsqueeze(1)
+        return ((counts + a).log() - total.log()).masked_fill(~real, -torch.inf)
 
     def learner(self) -> OnePass:
         return OnePass(self._count)
@@ -65,31 +80,51 @@ class Independent(PerClass):
     def _count(self, batch: Batch) -> float:
         if self.grid is not None:
             self.grid.fit(batch.x.flatten(1)[:, self.numeric])
-        codes = self._codes(batch.x)
-        k = self.counts.shape[2]
+        k = self.totals.shape[2] - 1
         for g, rows in enumerate(self.members(batch)):
-            own = codes[rows]
-            slots = own + k * torch.arange(own.shape[1], device=own.device)
-            if isinstance(self.space, Tokens):
-                slots = own[own >= 0]
-                ends = (own >= 0).sum(1)
-                self.lengths[g] = torch.bincount(ends, minlength=self.lengths.shape[1]).double()
-            counted = torch.bincount(slots.flatten(), minlength=self.counts[g].numel())
-            self.counts[g] = counted.reshape(self.counts[g].shape).double()
+            counted = torch.zeros(self.totals.shape[1] * k, dtype=torch.int64, device=self.totals.device)
+            ends = torch.zeros(self.lengths.shape[1], dtype=torch.int64, device=self.totals.device)
+            for part in rows.split(self._piece):
+                own = self._codes(batch.x[part])
+                slots = own + k * torch.arange(own.shape[1], device=own.device)
+                if isinstance(self.space, Tokens):
+                    slots = own[own >= 0]
+                    ends += torch.bincount((own >= 0).sum(1), minlength=len(ends))
+                counted += torch.bincount(slots.flatten(), minlength=len(counted))
+            self.lengths[g] = ends.double()
+            self.totals[g, :, 1:] = counted.reshape(-1, k).cumsum(1).int()
         return -float(self._nats(batch.x, batch.condition).mean())
+
+    @property
+    def _piece(self) -> int:
+        """Items looked at together."""
+        return max(1, _PIECE // self.space.dimensions)
 
     def draw(self, noise: Noise, condition: Tensor | None = None) -> Tensor:
         chosen = self.choose(noise, condition)
-        logits = self.table[chosen]
         if isinstance(self.space, Tokens):
-            return self._draw_symbols(logits, chosen, noise)
-        codes = noise.choice(logits)
+            return self._draw_symbols(self.table[chosen], chosen, noise)
+        codes = self._search(chosen, noise.uniform(len(self.sizes)).double())
         if isinstance(self.space, Levels):
             return codes.reshape(-1, *self.space.shape)
         x = codes.float()
         if self.grid is not None:
-            x[:, self.numeric] = self.grid.draw(codes[:, self.numeric], noise)
+            x[:, self.numeric] = self.grid.draw(codes[:, self.numeric], noise).float()
         return x.reshape(-1, *self.space.shape) if isinstance(self.space, Reals) else x
+
+    def _search(self, chosen: Tensor, u: Tensor) -> Tensor:
+        """Values whose smoothed share of what lies below passes u, int64 (B, D): inversion, by halving."""
+        a, (_, d, ends) = self.config.smoothing, self.totals.shape
+        totals = self.totals.flatten()
+        first = (chosen.unsqueeze(1) * d + torch.arange(d, device=chosen.device)) * ends  # where a row's values begin
+        target = u * (totals[first + ends - 1].double() + a * self.sizes)
+        low = torch.zeros_like(first)
+        high = (self.sizes - 1).expand_as(first)
+        for _ in range((ends - 1).bit_length()):
+            middle = (low + high) // 2
+            beyond = totals[first + middle + 1].double() + a * (middle + 1).double() <= target
+            low, high = torch.where(beyond & (low < high), middle + 1, low), torch.where(beyond, high, middle)
+        return low.minimum(self.sizes - 1)
 
     def _draw_symbols(self, logits: Tensor, chosen: Tensor, noise: Noise) -> Tensor:
         lengths = self.lengths[chosen]
@@ -104,16 +139,24 @@ class Independent(PerClass):
         return LogProb(self._nats(x, condition).float(), "exact")
 
     def _nats(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        codes = self._codes(x)
-        past = codes < 0
-        dimension = torch.arange(codes.shape[1], device=x.device)
-        if isinstance(self.space, Tokens):
-            dimension = torch.zeros_like(dimension)
-        per_class = [table[dimension, codes.clamp(min=0)].masked_fill(past, 0.0).sum(1) for table in self.table]
-        nats = torch.stack(per_class, 1)
-        if self.grid is not None:
-            nats = nats + self.grid.nats(x.flatten(1)[:, self.numeric]).sum(1, keepdim=True)
-        return self.mix(nats, condition)
+        return self.asked(x, condition, self._own_nats)
+
+    def _own_nats(self, x: Tensor, group: int) -> Tensor:
+        """log p(x | class), float64 (B,)."""
+        totals, a = self.totals[group], self.config.smoothing
+        whole = (totals[:, -1].double() + a * self.sizes).log()
+        found = []
+        for part in x.split(self._piece):
+            codes = self._codes(part)
+            d = torch.arange(codes.shape[1], device=x.device)
+            d = torch.zeros_like(d) if isinstance(self.space, Tokens) else d
+            seen = codes.clamp(min=0)
+            nats = ((totals[d, seen + 1] - totals[d, seen]).double() + a).log() - whole[d]
+            nats = nats.masked_fill(codes < 0, 0.0).sum(1)
+            if self.grid is not None:
+                nats = nats + self.grid.nats(part.flatten(1)[:, self.numeric]).sum(1)
+            found.append(nats)
+        return torch.cat(found)
 
     def _codes(self, x: Tensor) -> Tensor:
         """The value or cell of every dimension, int64 (B, D)."""

@@ -49,18 +49,28 @@ class Kernel(PerClass):
         self.cells = Cells(space) if isinstance(space, Levels) else None
         middle = torch.zeros((1, space.dimensions))
         if isinstance(space, Levels):
-            middle = torch.full((1, space.dimensions), space.levels // 2)
+            middle = torch.full((1, space.dimensions), space.levels // 2, dtype=self._kind)
         # Before training one wide item in the middle stands for every class.
         self.register_buffer("items", middle)
         self.register_buffer("starts", torch.zeros(self.groups, dtype=torch.int64))
         self.register_buffer("counts", torch.ones(self.groups, dtype=torch.int64))
         self.register_buffer("bandwidth", torch.ones(self.groups, dtype=torch.float64))
         self.register_buffer("swap", torch.full((self.groups,), 0.5, dtype=torch.float64))
-        self.items: Tensor  # (N, D), float32 or, for levels, int64
+        self.items: Tensor  # (N, D), float32 or, for levels, uint8 where they fit into a byte, else int64
         self.starts: Tensor  # (G,) where the items of a class begin
         self.counts: Tensor  # (G,)
         self.bandwidth: Tensor  # (G,) h
         self.swap: Tensor  # (G,) a
+
+    @property
+    def _kind(self) -> torch.dtype:
+        if not isinstance(self.space, Levels):
+            return torch.float32
+        return torch.uint8 if self.space.levels <= 256 else torch.int64
+
+    @classmethod
+    def memory(cls, space: Space, condition: Classes | None, config: Config, items: int) -> int:
+        return 24 * items * space.dimensions + 32 * _JUDGES * items
 
     def learner(self) -> OnePass:
         return OnePass(self._fit)
@@ -70,7 +80,7 @@ class Kernel(PerClass):
         members = self.members(batch)
         self.counts = torch.tensor([len(rows) for rows in members], device=flat.device)
         self.starts = self.counts.cumsum(0) - self.counts
-        self.items = flat[torch.cat(members)].clone()
+        self.items = flat[torch.cat(members)].to(self._kind, copy=True)
         loss = 0.0
         for g, rows in enumerate(members):
             self.bandwidth[g], self.swap[g], nats = self._choose_blur(batch.x[rows])
@@ -123,7 +133,7 @@ class Kernel(PerClass):
         item = self.items[self.starts[chosen] + place]
         blur = self.bandwidth[chosen].unsqueeze(1)
         if self.cells is not None:
-            centre = self.cells.centres(item.reshape(-1, *self._shape))
+            centre = self.cells.centres(item.long().reshape(-1, *self._shape))
             return self.cells.items(centre + blur * noise.normal(item.shape[1]).double())
         if isinstance(self.space, Reals):
             return (item + blur * noise.normal(item.shape[1]).double()).float().reshape(-1, *self._shape)
@@ -163,7 +173,7 @@ class Kernel(PerClass):
     def _kernel(self, x: Tensor, items: Tensor, group: int) -> Tensor:
         """log K(x, item) of every pair, (B, N)."""
         if isinstance(self.space, Levels):
-            pair = x.unsqueeze(1) * self.space.levels + items
+            pair = x.unsqueeze(1) * self.space.levels + items.long()
             return self._table(group).flatten()[pair].sum(2)
         h = float(self.bandwidth[group])
         d = len(self.numeric) if self.codes else x.shape[1]

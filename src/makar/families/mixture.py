@@ -12,6 +12,10 @@ Levels are cells of [-1, 1] filled with uniform noise u of variance v. Responsib
     E_u[log p(x + u)] >= sum_k r_k [log w_k + log N(x; m_k, S_k) - tr(S_k^-1 diag v) / 2] - sum_k r_k log r_k
 
 which EM climbs exactly by adding v to the covariances: no chance enters after the seeding.
+
+In more dimensions than a D x D matrix allows the components live in the q leading directions of all items, and beside
+those directions a class has spherical noise about its mean (see `_stat_frame.py`): a mixture of Gaussians still, and
+exact. There are q = n / 8 directions, so that a covariance is learnt from some items each, at most `_DIRECTIONS`.
 """
 
 from __future__ import annotations
@@ -29,6 +33,10 @@ from makar.core.model import LogProb, Tiny
 from makar.core.noise import Noise
 from makar.core.spaces import Categorical, Classes, Columns, Levels, Reals, Space
 from makar.families._stat import Cells, PerClass, correlate, gaussian_nats
+from makar.families._stat_frame import DENSE, Frame
+
+_DIRECTIONS = 256
+_PIECE = 512  # items turned into coordinates at once
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class Mixture(PerClass):
         self.categorical = [j for j, c in enumerate(columns) if isinstance(c, Categorical)]
         self.numeric = [j for j, c in enumerate(columns) if not isinstance(c, Categorical)]
         self.cells = None if columns else Cells(space)
-        self.dimensions = len(self.numeric) if self.cells is None else self.cells.dimensions
+        self.frame = None if self.cells is None else Frame(self.cells)
         sizes = torch.tensor([c.levels for c in columns if isinstance(c, Categorical)], dtype=torch.int64)
         widest = int(sizes.max()) if len(sizes) else 0
         real = torch.arange(widest) < sizes.unsqueeze(1)  # (J, L)
@@ -65,11 +73,16 @@ class Mixture(PerClass):
         self.register_buffer("means", torch.zeros(g, k, d, dtype=torch.float64))
         self.register_buffer("factors", torch.eye(d, dtype=torch.float64).repeat(g, factors, 1, 1))
         self.register_buffer("tables", uniform.repeat(g, k, 1, 1))
+        beside = 0 if self.frame is None or self.frame.whole else self.frame.dimensions
+        self.register_buffer("centres", torch.zeros(g, beside, dtype=torch.float64))
+        self.register_buffer("variance", torch.ones(g, dtype=torch.float64))
         self.real: Tensor
         self.weights: Tensor  # (G, K) log w
         self.means: Tensor  # (G, K, D)
         self.factors: Tensor  # (G, K or 1, D, D), lower triangular: covariance = L L^T
         self.tables: Tensor  # (G, K, J, L) log t, -inf beyond a column's codes
+        self.centres: Tensor  # (G, D) of the coordinates, (G, 0) where they are the items' own numbers
+        self.variance: Tensor  # (G,) beside the directions of the frame
 
     def learner(self) -> Learner:
         return ExpectationMaximisation(self)
@@ -83,10 +96,24 @@ class Mixture(PerClass):
         """What cells add to a log-density."""
         return 0.0 if self.cells is None else self.cells.volume
 
+    @classmethod
+    def memory(cls, space: Space, condition: Classes | None, config: Config, items: int) -> int:
+        d, groups = space.dimensions, max(1, condition.count if condition else 1)
+        whole = d <= DENSE or isinstance(space, Columns)
+        q = d if whole else min(_DIRECTIONS, items)
+        matrices = groups * (1 if config.covariance == "tied" else config.components) + 4
+        return 8 * (q * q * matrices + groups * config.components * q + 3 * items * q + (0 if whole else 2 * q * d))
+
+    @property
+    def dimensions(self) -> int:
+        """How many numbers the Gaussians are of: numeric columns, or coordinates in the frame."""
+        return len(self.numeric) if self.frame is None else self.frame.rank
+
     @property
     def jitter(self) -> Tensor:
         """Variance of the noise within the cells, (D,)."""
-        return self.means.new_zeros(self.dimensions) if self.cells is None else self.cells.variance
+        zeros = self.means.new_zeros(self.dimensions)
+        return zeros if self.cells is None else self.cells.variance[: self.dimensions]
 
     def split(self, x: Tensor, noise: Noise | None = None) -> tuple[Tensor, Tensor]:
         """Numeric part, float64 (B, D), at the centres of cells or drawn within them; codes, int64 (B, J)."""
@@ -95,11 +122,42 @@ class Mixture(PerClass):
         y = self.cells.centres(x) if noise is None else self.cells.vectors(x, noise)
         return y, x.new_zeros((len(x), 0), dtype=torch.int64)
 
+    def place(self, x: Tensor) -> None:
+        """Choose the frame by all items, where the Gaussians are not of the items' own numbers; they begin anew."""
+        if self.frame is None or self.frame.whole:
+            return
+        self.frame.fit(x, min(_DIRECTIONS, max(8, len(x) // 8)))
+        g, k, q = self.groups, self.config.components, self.frame.rank
+        self.means = self.means.new_zeros((g, k, q))
+        self.factors = torch.eye(q, dtype=torch.float64).repeat(g, self.factors.shape[1], 1, 1)
+
+    def settle(self, x: Tensor, group: int) -> None:
+        """Set a class's centre and its variance beside the frame by its items."""
+        if self.frame is None or self.cells is None or self.frame.whole:
+            return
+        centre = torch.stack([y.sum(0) for y in self.cells.pieces(x)]).sum(0) / len(x)
+        rest = self.frame.beside(x, centre)[1].mean() / (self.frame.dimensions - self.frame.rank)
+        self.centres[group] = centre
+        self.variance[group] = rest + self.cells.variance[0] + self.config.floor
+
+    def within(self, y: Tensor, group: int) -> tuple[Tensor, Tensor]:
+        """Coordinates (B, D) of vectors about the class's centre, and the log-density of what lies beside, (B,)."""
+        if self.frame is None or self.frame.whole:
+            return y, y.new_zeros(len(y))
+        t, rest = self.frame.rest(y, self.centres[group])
+        return t, self.frame.nats(rest, self.variance[group])
+
     def joint(self, y: Tensor, codes: Tensor, group: int) -> Tensor:
-        """log p(x, k | class), float64 (B, K)."""
-        components = self.config.components
-        factor = self.factors[group].expand(components, -1, -1)
-        nats: Tensor = gaussian_nats(y, self.means[group], factor) + self.weights[group]
+        """log p(x, k | class), float64 (B, K), of coordinates y."""
+        factors, means = self.factors[group], self.means[group]
+        if len(factors) == 1:  # what is tied is whitened once
+            both = torch.linalg.solve_triangular(factors[0], torch.cat([y, means]).T, upper=False).T
+            white, centres = both[: len(y)], both[len(y) :]
+            log_volume = factors[0].diagonal().log().sum() + 0.5 * y.shape[1] * math.log(2 * math.pi)
+            distances = torch.stack([(white - m).square().sum(1) for m in centres], 1)
+            nats = self.weights[group] - 0.5 * distances - log_volume
+        else:
+            nats = gaussian_nats(y, means, factors) + self.weights[group]
         for j in range(codes.shape[1]):
             nats = nats + self.tables[group, :, j, codes[:, j]].T
         return nats
@@ -110,7 +168,10 @@ class Mixture(PerClass):
         factors = self.factors.flatten(0, 1)
         which = chosen if self.config.covariance == "tied" else chosen * self.config.components + component
         y = self.means[chosen, component] + correlate(noise.normal(self.dimensions).double(), factors, which)
-        if self.cells is not None:
+        if self.cells is not None and self.frame is not None:
+            if not self.frame.whole:
+                eps = noise.normal(self.frame.dimensions).double()
+                y = self.centres[chosen] + self.frame.leave(y, eps, self.variance[chosen].sqrt())
             return self.cells.items(y)
         x = y.new_empty((noise.batch, len(self.numeric) + len(self.categorical)))
         x[:, self.numeric] = y
@@ -120,8 +181,13 @@ class Mixture(PerClass):
 
     def log_prob(self, x: Tensor, noise: Noise, condition: Tensor | None = None) -> LogProb:
         y, codes = self.split(x, noise)
-        nats = torch.stack([self.joint(y, codes, g).logsumexp(1) for g in range(self.groups)], 1) + self.volume
-        return LogProb(self.mix(nats, condition).float(), "exact" if self.exact else "lower")
+
+        def nats(rows: Tensor, group: int) -> Tensor:
+            t, beside = self.within(y[rows], group)
+            return self.joint(t, codes[rows], group).logsumexp(1) + beside
+
+        found = self.asked(torch.arange(len(x), device=x.device), condition, nats) + self.volume
+        return LogProb(found.float(), "exact" if self.exact else "lower")
 
     def flops(self) -> float:
         """The weighted second moments of every component and its triangular solve: 2 D^2 multiply-adds each."""
@@ -142,22 +208,36 @@ class ExpectationMaximisation(Learner):
         self._model = model
         self._last = -math.inf  # log-posterior an item, after the last step's E step
         self._seeded = False
+        self._held: list[tuple[Tensor, Tensor, float]] = []
+
+    def _look(self, batch: Batch) -> list[tuple[Tensor, Tensor, float]]:
+        """Of every class the coordinates, the codes and the log-density of what lies beside the frame, in all."""
+        if not self._held:
+            model = self._model
+            if not self._seeded:
+                model.place(batch.x)
+            for g, rows in enumerate(model.members(batch)):
+                if not self._seeded:
+                    model.settle(batch.x[rows], g)
+                pieces = []
+                for x in batch.x[rows].split(_PIECE):
+                    y, codes = model.split(x)
+                    pieces.append((*model.within(y, g), codes))
+                t, beside, codes = (torch.cat(part) for part in zip(*pieces, strict=True))
+                self._held.append((t, codes, float(beside.sum())))
+        return self._held
 
     @torch.no_grad()
     def step(self, batch: Batch, noise: Noise) -> dict[str, float]:
         model = self._model
-        y, codes = model.split(batch.x)
         likelihood = posterior = 0.0
-        for g, rows in enumerate(model.members(batch)):
-            if self._seeded:
-                r, nats = self._expect(y[rows], codes[rows], g)
-            else:
-                r = _nearest(y[rows], codes[rows], model.config.components, noise)
-                self._maximise(y[rows], codes[rows], r, g)
-                r, nats = self._expect(y[rows], codes[rows], g)
-            likelihood += nats
-            posterior += nats + self._log_prior(y[rows], g)
-            self._maximise(y[rows], codes[rows], r, g)
+        for g, (y, codes, beside) in enumerate(self._look(batch)):
+            if not self._seeded:
+                self._maximise(y, codes, _nearest(y, codes, model.config.components, noise), g)
+            r, nats = self._expect(y, codes, g)
+            likelihood += nats + beside
+            posterior += nats + beside + self._log_prior(y, g)
+            self._maximise(y, codes, r, g)
         self._seeded = True
         n = len(batch.x)
         if not math.isfinite(posterior):

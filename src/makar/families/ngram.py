@@ -32,6 +32,10 @@ from makar.core.model import HasLogProb, LogProb, Model, PredictsNext, ScoresSym
 from makar.core.noise import Noise
 from makar.core.spaces import Classes, Levels, Space, Tokens
 
+_PIXELS = 8 << 20  # symbols of pictures that are counted, at most, those of a class twice
+_STEP = 1 << 21  # symbols counted in one step, as many whole orders as that takes
+_READ = 1 << 18  # symbols of training rows whose loss is told, at most
+
 
 @dataclass(frozen=True)
 class Config:
@@ -171,22 +175,14 @@ class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
     @torch.no_grad()
     def count(self, x: Tensor, condition: Tensor | None) -> None:
         """Take up the n-grams of the items `x`, in place of any that were held."""
-        rows, labels = _marked(x.flatten(1), self.vocab), self._labels(condition, len(x))
-        of_class = labels < self.classes  # these are counted twice: under their class, and under none
-        rows = torch.cat([rows, rows[of_class]])
-        labels = torch.cat([labels, torch.full_like(labels[of_class], self.classes)])
-        roots = self._everywhere(labels, rows)
-        grams = _distinct(rows.cpu().numpy(), roots.cpu().numpy(), self.config.order, self.vocab, self.start)
-        contexts = (self.classes + 1) * self.places
-        for k, gram in enumerate(grams, 1):
-            above = grams[k].suffixes if k < len(grams) else None
-            kept = gram.marked if k > 1 else False  # a beginning alone is a symbol like any other
-            share, rest = _smooth(gram, _adjusted(gram, above, kept), contexts, self.vocab + 1)
-            order = self._order(k)
-            order.keys = torch.from_numpy(gram.keys).to(x.device)
-            order.share = torch.from_numpy(share.astype(np.float32)).to(x.device)
-            order.rest = torch.from_numpy(rest.astype(np.float32)).to(x.device)
-            contexts = len(gram.keys)
+        counter = _Counter(self, x, condition)
+        for _ in range(self.config.order):
+            counter.advance()
+
+    @classmethod
+    def memory(cls, space: Space, condition: Classes | None, config: Config, items: int) -> int:
+        symbols = items * space.dimensions * (2 if condition else 1)
+        return 100 * (min(symbols, _PIXELS) if isinstance(space, Levels) else symbols)
 
     def learner(self) -> Learner:
         return Counting(self)
@@ -201,30 +197,90 @@ class NGram(Model, PredictsNext, HasLogProb, ScoresSymbols):
 
 
 class Counting(Learner):
-    """One pass over the whole training set, and done."""
+    """One pass over the whole training set for every order: all in one step where the set is small, else one a step.
+
+    Stopped early it is a model of the orders that were counted.
+    """
 
     def __init__(self, model: NGram) -> None:
         self._model = model
+        self._counted = 0  # orders
+        self._counter: _Counter | None = None
 
+    @torch.no_grad()
     def step(self, batch: Batch, noise: Noise) -> dict[str, float]:
-        """Counts; the loss is that of the training rows themselves, which the counts have seen."""
-        if not self.done:
-            self._model.count(batch.x, batch.condition)
-            self.done = True
-        with torch.no_grad():
-            loss = -float(self._model.symbol_nats(batch.x, batch.condition).sum()) / max(1, len(batch.x))
-        return {
-            "loss": loss,
-            "ngrams": float(
-                sum(len(self._model.get_buffer(f"orders.{k}.keys")) for k in range(len(self._model.orders)))
-            ),
-        }
+        """Counts; the loss is that of training rows (some, where they are many), which the counts have seen."""
+        model, order = self._model, self._model.config.order
+        work = 0
+        while self._counted < order and work < _STEP:
+            if self._counter is None:  # of a resumed run the tries below are built again
+                self._counter = _Counter(model, batch.x, batch.condition)
+                for _ in range(self._counted):
+                    self._counter.advance()
+            self._counter.advance()
+            self._counted += 1
+            work += batch.x.numel()
+        if self._counted == order:
+            self.done, self._counter = True, None
+        rows = _spread(len(batch.x), max(1, _READ // max(1, batch.x[0].numel()))).to(batch.x.device)
+        nats = model.symbol_nats(batch.x[rows], None if batch.condition is None else batch.condition[rows])
+        ngrams = sum(len(model.get_buffer(f"orders.{k}.keys")) for k in range(order))
+        return {"loss": -float(nats.sum()) / max(1, len(rows)), "ngrams": float(ngrams)}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"done": self.done}
+        return {"done": self.done, "counted": self._counted}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.done = bool(state["done"])
+        self.done, self._counted = bool(state["done"]), int(state["counted"])
+        self._counter = None
+
+
+class _Counter:
+    """Counts a training set order by order and puts what the interpolation needs into the model.
+
+    The counts of an order depend on the next (Kneser & Ney): each is smoothed as the highest when it is counted, and
+    again when the next has been.
+    """
+
+    def __init__(self, model: NGram, x: Tensor, condition: Tensor | None) -> None:
+        self._model, self._device = model, x.device
+        labels = model._labels(condition, len(x))
+        if isinstance(model.space, Levels):
+            copies = 2 if model.classes else 1
+            kept = _spread(len(x), max(1, _PIXELS // (copies * model.space.dimensions))).to(x.device)
+            x, labels = x[kept], labels[kept]
+        rows = _marked(x.flatten(1), model.vocab)
+        of_class = labels < model.classes  # these are counted twice: under their class, and under none
+        rows = torch.cat([rows, rows[of_class]])
+        labels = torch.cat([labels, torch.full_like(labels[of_class], model.classes)])
+        self._nodes = model._everywhere(labels, rows).cpu().numpy()
+        self._rows = rows.cpu().numpy()
+        self._contexts = (model.classes + 1) * model.places
+        self._below: tuple[_Grams, int] | None = None  # the last order's, and how many contexts it has
+        self._k = 0
+
+    def advance(self) -> None:
+        """Count the next order."""
+        model, self._k = self._model, self._k + 1
+        last = None if self._below is None else self._below[0]
+        gram, self._nodes = _distinct(self._rows, self._nodes, self._k, last, model.vocab, model.start)
+        if self._below is not None:
+            self._put(self._k - 1, *self._below, gram.suffixes)
+        self._put(self._k, gram, self._contexts, None)
+        self._below, self._contexts = (gram, self._contexts), len(gram.keys)
+
+    def _put(self, k: int, gram: _Grams, contexts: int, above: np.ndarray | None) -> None:
+        kept = gram.marked if k > 1 else False  # a beginning alone is a symbol like any other
+        share, rest = _smooth(gram, _adjusted(gram, above, kept), contexts, self._model.vocab + 1)
+        order = self._model._order(k)
+        order.keys = torch.from_numpy(gram.keys).to(self._device)
+        order.share = torch.from_numpy(share.astype(np.float32)).to(self._device)
+        order.rest = torch.from_numpy(rest.astype(np.float32)).to(self._device)
+
+
+def _spread(n: int, most: int) -> Tensor:
+    """At most so many of n row numbers, spread evenly."""
+    return torch.arange(n) if n <= most else torch.linspace(0, n - 1, most, dtype=torch.float64).long()
 
 
 @dataclass(frozen=True)
@@ -255,30 +311,30 @@ def _pick(table: Tensor, nodes: Tensor, missing: float) -> Tensor:
     return torch.where(nodes >= 0, table[nodes.clamp(min=0)].double(), missing)
 
 
-def _distinct(rows: np.ndarray, roots: np.ndarray, order: int, marker: int, start: int | None) -> list[_Grams]:
-    """The n-grams of every order up to `order` in `rows` (B, 1 + T), whose first column is the marker.
+def _distinct(
+    rows: np.ndarray, nodes: np.ndarray, k: int, below: _Grams | None, marker: int, start: int | None
+) -> tuple[_Grams, np.ndarray]:
+    """The n-grams of order k in `rows` (B, 1 + T), whose first column is the marker; the node that ends at each place.
 
-    `roots` (B, 1 + T) has the empty context at every place; `start` is the symbol that begins a document.
+    `nodes` (B, 1 + T) are those of order k - 1, `below` its n-grams; `start` is the symbol that begins a document.
     """
-    begins = rows == (marker if start is None else start)
     radix = marker + 1
-    nodes = roots  # of the (k-1)-gram that ends at each position
-    grams: list[_Grams] = []
-    for k in range(1, order + 1):
-        reaching = np.where(begins, -1, nodes) if k > 2 else nodes  # a context does not reach beyond a beginning
-        parents = nodes if k == 1 else np.pad(reaching[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
-        here = (parents >= 0) & (rows >= 0)
-        keys, inverse, counts = np.unique(parents[here] * radix + rows[here], return_inverse=True, return_counts=True)
-        suffixes = np.zeros(len(keys), dtype=np.int64)
-        suffixes[inverse] = nodes[here]  # every occurrence has the same one
-        if k == 1:
-            marked = np.isin(keys % radix, [marker] if start is None else [marker, start])
-        else:
-            marked = grams[-1].marked[keys // radix]
-        grams.append(_Grams(keys, counts, suffixes, marked))
-        nodes = np.full(rows.shape, -1, dtype=np.int64)
-        nodes[here] = inverse
-    return grams
+    parents = nodes
+    if k > 1:
+        # a context does not reach beyond a beginning
+        reaching = nodes if k == 2 else np.where(rows == (marker if start is None else start), -1, nodes)
+        parents = np.pad(reaching[:, :-1], ((0, 0), (1, 0)), constant_values=-1)
+    here = (parents >= 0) & (rows >= 0)
+    keys, inverse, counts = np.unique(parents[here] * radix + rows[here], return_inverse=True, return_counts=True)
+    suffixes = np.zeros(len(keys), dtype=np.int64)
+    suffixes[inverse] = nodes[here]  # every occurrence has the same one
+    if below is None:
+        marked = np.isin(keys % radix, [marker] if start is None else [marker, start])
+    else:
+        marked = below.marked[keys // radix]
+    found = np.full(rows.shape, -1, dtype=np.int64)
+    found[here] = inverse
+    return _Grams(keys, counts, suffixes, marked), found
 
 
 def _adjusted(gram: _Grams, above: np.ndarray | None, kept: np.ndarray | bool) -> np.ndarray:

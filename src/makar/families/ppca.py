@@ -23,6 +23,9 @@ from makar.core.model import Encodes, LogProb, Tiny
 from makar.core.noise import Noise
 from makar.core.spaces import Classes, Columns, Levels, Reals, Space
 from makar.families._stat import Cells, OnePass, PerClass, correlate
+from makar.families._stat_frame import DENSE, leading, some
+
+_ROWS = 3000  # items of a class that say where its subspace lies, at most, in more than DENSE dimensions
 
 
 @dataclass(frozen=True)
@@ -54,23 +57,39 @@ class PPCA(PerClass, Encodes):
     def learner(self) -> OnePass:
         return OnePass(self._fit)
 
+    @classmethod
+    def memory(cls, space: Space, condition: Classes | None, config: Config, items: int) -> int:
+        sets = 1 + (condition.count if condition else 0)
+        d = space.dimensions
+        rows = items if d <= DENSE else min(items, _ROWS)
+        return 8 * (sets * d * (config.latent + 1) + 3 * rows * d + 3 * min(d, rows) ** 2)
+
     def _fit(self, batch: Batch) -> float:
-        centres = self.cells.centres(batch.x)
         groups = self.members(batch)
         for g, rows in enumerate(groups):
-            self._fit_set(g, centres[rows])
-        self._fit_set(-1, centres)
-        nats = [self._nats(centres[rows], g).sum() for g, rows in enumerate(groups)]
-        return -float(torch.stack(nats).sum()) / len(centres) - self.cells.volume
+            self._fit_set(g, batch.x[rows])
+        if self.classes:
+            self._fit_set(-1, batch.x)
+        nats = [self._nats(y, g).sum() for g, rows in enumerate(groups) for y in self.cells.pieces(batch.x[rows])]
+        return -float(torch.stack(nats).sum()) / len(batch.x) - self.cells.volume
 
     def _fit_set(self, which: int, x: Tensor) -> None:
-        d, q = x.shape[1], self.latent
-        covariance = torch.cov(x.T, correction=0).reshape(d, d) + torch.diag(self.cells.variance)
-        values, vectors = torch.linalg.eigh(covariance)
-        variance = values[: d - q].mean().clamp(min=self.config.floor)
-        scales = (values[d - q :] - variance).clamp(min=0.0).sqrt()
-        self.mean[which] = x.mean(0)
-        self.loadings[which] = vectors[:, d - q :] * scales
+        """The subspace of items x of the space."""
+        d, q = self.cells.dimensions, self.latent
+        y = self.cells.centres(x if d <= DENSE else some(x, _ROWS))
+        self.mean[which] = y.mean(0)
+        centred = y - y.mean(0)
+        noise = self.cells.variance
+        if self.cells.even:
+            vectors, values = leading(centred, q)
+            values = values + noise[0]
+            total = centred.square().sum() / len(y) + d * noise[0]
+        else:
+            values, vectors = torch.linalg.eigh(centred.T @ centred / len(y) + torch.diag(noise))
+            total, values, vectors = values.sum(), values.flip(0)[:q], vectors.flip(1)[:, :q]
+        variance = ((total - values.sum()) / max(1, d - len(values))).clamp(min=self.config.floor)
+        self.loadings[which] = 0.0
+        self.loadings[which, :, : len(values)] = vectors * (values - variance).clamp(min=0.0).sqrt()
         self.variance[which] = variance
 
     def _inner(self) -> Tensor:
@@ -97,8 +116,8 @@ class PPCA(PerClass, Encodes):
 
     def log_prob(self, x: Tensor, noise: Noise, condition: Tensor | None = None) -> LogProb:
         y = self.cells.vectors(x, noise)
-        nats = torch.stack([self._nats(y, g) for g in range(self.groups)], 1) + self.cells.volume
-        return LogProb(self.mix(nats, condition).float(), "exact" if self.cells.exact else "lower")
+        nats = self.asked(y, condition, self._nats) + self.cells.volume
+        return LogProb(nats.float(), "exact" if self.cells.exact else "lower")
 
     def _sets(self, condition: Tensor | None, batch: int) -> Tensor:
         """Which set codes every row, int64 (B,)."""
@@ -117,8 +136,8 @@ class PPCA(PerClass, Encodes):
         return self.cells.items(self.mean[which] + correlate(z.double(), self.loadings, which))
 
     def flops(self) -> float:
-        """The sample covariance: D^2 multiply-adds."""
-        return 2.0 * self.cells.dimensions**2
+        """The sample covariance, or where that is smaller the Gram matrix of the items that are looked at."""
+        return 2.0 * self.cells.dimensions * min(self.cells.dimensions, _ROWS)
 
     @classmethod
     def tiny(cls, space: Space) -> Tiny:

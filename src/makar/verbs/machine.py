@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import resource
 import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -46,6 +47,13 @@ def describe() -> dict[str, Any]:
         "makar": installed("makar") or "unknown",
         "cuda": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
     }
+
+
+def allowed() -> int:
+    """Bytes that this process may hold: its own limit where one is set, and at most half of the machine's memory."""
+    half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    limits = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_DATA, resource.RLIMIT_AS)]
+    return min([half, *(limit for limit in limits if limit != resource.RLIM_INFINITY)])
 
 
 def environment() -> dict[str, str]:

@@ -31,7 +31,7 @@ from makar.verbs import _texts
 from makar.verbs.budget import Budget, Clock, Pace
 from makar.verbs.collapse import spread
 from makar.verbs.energy import Meter
-from makar.verbs.machine import code, describe, environment
+from makar.verbs.machine import allowed, code, describe, environment
 from makar.verbs.monitor import Monitor
 from makar.verbs.sample import make_sampler
 from makar.verbs.trained import Record, Trained
@@ -176,8 +176,14 @@ def families_for(space: Space) -> list[str]:
     return [name for name in registry.modules("families") if isinstance(space, registry.load("families", name).spaces)]
 
 
-def make_model(family: str, space: Space, condition: Classes | None, settings: dict[str, Any], seed: int) -> Model:
-    """A fresh model; the same seed gives the same weights, and no global generator is moved."""
+def make_model(
+    family: str, space: Space, condition: Classes | None, settings: dict[str, Any], seed: int, items: int = 0
+) -> Model:
+    """A fresh model; the same seed gives the same weights, and no global generator is moved.
+
+    Raises MakarError where it is not for the space, or where to train it on so many `items` takes more memory than
+    there is.
+    """
     kind = registry.load("families", family)
     if not isinstance(space, kind.spaces):
         fit = families_for(space)
@@ -186,6 +192,13 @@ def make_model(family: str, space: Space, condition: Classes | None, settings: d
             f"the family '{family}' is for {wanted}, not {type(space).__name__}; these fit: {', '.join(fit)}"
         )
     given = config.build(kind.Config, settings, f"the family '{family}'")
+    if (need := kind.memory(space, condition, given, items)) > (have := allowed()):
+        classes = f" in {condition.count:,} classes" if condition else ""
+        raise MakarError(
+            f"the family '{family}' would need {need / 2**30:.1f} GiB for items of {space.dimensions:,} numbers"
+            f"{classes}, and {have / 2**30:.1f} GiB may be used here; "
+            "take smaller items, fewer classes or another family"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_from(seed, "weights"))
         model: Model = kind(space, condition, given)
@@ -231,7 +244,7 @@ def prepare(
     condition = None
     if data.train.labels is not None and len(x) == len(data.train.labels):
         labels, condition = torch.from_numpy(data.train.labels).long(), Classes(len(data.classes))
-    model = make_model(family, fitted.space, condition, settings or {}, seed)
+    model = make_model(family, fitted.space, condition, settings or {}, seed, len(x))
     limits = Budget.parse(budget)
     recipe = {
         "family": family, "settings": config.to_plain(model.config), "codec": codec_name,
