@@ -86,16 +86,17 @@ def test_what_is_known_is_returned_as_it_was(space: Space, x: Tensor) -> None:
 
 
 def test_untrained_it_is_the_best_linear_denoiser_of_correlated_data() -> None:
-    """After one look at the data and no step, D(x) = m + C (C + s^2)^-1 (x - m), in the data's own units."""
+    """Told the covariance and nothing else, D(x) = C (C + s^2)^-1 x."""
     mix = torch.tensor([[1.0, 0.0, 0.0], [0.8, 0.5, 0.0], [-0.3, 0.9, 0.2]])
-    y = torch.randn(2000, 3, generator=torch.Generator().manual_seed(3)) @ mix.T + 2.0
-    model = make(Reals((3,)))
-    model.learner().prepare(y, None)
-    z = model.units(y)
+    z = torch.randn(2000, 3, generator=torch.Generator().manual_seed(3)) @ mix.T
+    z = z - z.mean(0)
+    model = make(Levels((1, 1, 3), 9))
+    model.wiener.fit(z.reshape(-1, 1, 1, 3))
     covariance = z.T @ z / len(z)
     x, t = torch.randn(4, 3, generator=torch.Generator().manual_seed(4)), 0.6
     wanted = x @ torch.linalg.solve(covariance + t**2 * torch.eye(3), covariance)
-    torch.testing.assert_close(model.denoise(x, torch.full((4,), t)).mean, wanted, rtol=1e-3, atol=1e-3)
+    mean = model.denoise(x.reshape(4, 1, 1, 3), torch.full((4,), t)).mean
+    torch.testing.assert_close(mean.flatten(1), wanted, rtol=1e-3, atol=1e-3)
 
 
 def test_the_last_read_weighs_all_levels() -> None:

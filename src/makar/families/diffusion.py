@@ -113,7 +113,8 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
     def _look(self, x: Tensor) -> None:
         y = self.scaled.relax(x)
         self.units.fit(y, least=0.2 if isinstance(self.space, Levels) else 1e-3)
-        self.wiener.fit(self.units(y))
+        if isinstance(self.space, Levels):  # of few numbers the nonlinear part is all that matters
+            self.wiener.fit(self.units(y))
 
     def loss(self, batch: Batch, noise: Noise) -> Tensor:
         """Weighted squared error a dimension, (B,); noise levels are stratified over the rows of the batch."""

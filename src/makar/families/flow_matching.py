@@ -73,6 +73,7 @@ class FlowMatching(Model, Denoises, HasLogProb, Completes):
         super().__init__(space, condition, config)
         self.cells = Dequantised(space)
         self.units = Standardise(self.cells.shape, each=True)
+        self.linear = isinstance(space, Levels)  # of few numbers the nonlinear part is all that matters
         self.wiener = Wiener(self.cells.shape)
         rank = self.wiener.rank
         self.net = backbone(self.cells.shape, self.classes, config.net, config.width, config.depth, rank)
@@ -93,10 +94,14 @@ class FlowMatching(Model, Denoises, HasLogProb, Completes):
         """Mean and scale of the training set, every item at the middle of its cell."""
         y = self.cells.relax(x, Replay(torch.full((len(x), *self.latent_shape), 0.5, device=x.device)))
         self.units.fit(y, least=0.2 if isinstance(self.space, Levels) else 1e-3)
-        self.wiener.fit(self.units(y))
+        if self.linear:
+            self.wiener.fit(self.units(y))
 
     def velocity(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
-        """v(x, t): that of normal data of the same covariance, and what the net adds to it."""
+        """v(x, t): of pictures that of normal data of the same covariance, and what the net adds to it."""
+        if not self.linear:
+            plain: Tensor = self.net(x, t, labels)
+            return plain
         t_ = t[:, None]
         linear = self.wiener(x, lambda v: (t_ - (1 - t_) * v) / ((1 - t_).square() * v + t_.square()))
         seen = self.wiener.seen(
