@@ -42,6 +42,16 @@ def test_signals_keep_their_size() -> None:
     assert 0.3 < float(out.detach().std(0).mean()) < 3.0
 
 
+def test_a_fresh_writer_shows_no_grid_of_patches() -> None:
+    """Neighbours across the edge of two patches differ no more than the smoothness within patches lets expect."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        writer = Writer(32, (1, 64, 64), 0, 16, 128)
+    out = writer(torch.randn(64, 32, generator=torch.Generator().manual_seed(0)), torch.full((64,), -1))
+    inner = out.detach().reshape(64, 16, 4, 64)[:, 1:-1]
+    assert float((inner[:, :, 1] - inner[:, :, 2]).square().mean() / inner.var(0).mean()) < 0.05
+
+
 def test_what_is_a_large_picture() -> None:
     assert large_picture(Levels((1, 28, 28), 256))
     assert not large_picture(Levels((1, 8, 8), 17))

@@ -49,7 +49,7 @@ class Config:
     least: float = 0.02  # range of sigma, in the same units
     most: float = 28.0
     drop: float = 0.1  # share of training rows whose class is withheld, for guidance
-    draws: int = 64  # noise levels an item at which the likelihood's bound is evaluated
+    draws: int | None = None  # noise levels at which an item's bound is evaluated; None: 64, of large pictures 12
     steps: int = 25  # of inpainting
     passes: int = 4  # times that inpainting takes every step
     optimiser: Optimiser | None = None  # None: strong weight decay for pictures, of which there are few, else little
@@ -89,6 +89,7 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
         self.wiener = Wiener(self.scaled.shape)
         rank = self.wiener.rank
         self.net = backbone(self.scaled.shape, self.classes, config.net, config.width, config.depth, rank)
+        self._draws: int = config.draws or (12 if large_picture(space) else 64)
         # Pixels that agree show what they are of through more noise than one pixel alone.
         usual = 0.2 if large_picture(space) else -0.3
         self._p_mean: float = usual if config.p_mean is None else config.p_mean
@@ -176,7 +177,7 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
             sigma = (low + (high - low) * level).exp().float()
             seen = y + self._spread(sigma) * eps
             error = (self.denoise(seen, sigma, condition).mean - y).flatten(1).double().square().sum(1)
-            loss += (high - low) / self.config.draws * error / sigma.double().square()
+            loss += (high - low) / self._draws * error / sigma.double().square()
         # q(x_most | y) = N(y, most^2) against the prior N(0, most^2 + 1)
         ratio = self.config.most**2 / (self.config.most**2 + 1.0)
         square = y.flatten(1).double().square() / (self.config.most**2 + 1.0)
@@ -191,7 +192,7 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
         vector a row (Cranley & Patterson 1976): every point is uniform, so that no expectation moves, and together
         they vary far less than independent draws.
         """
-        count, size = self.config.draws, math.prod(self.latent_shape)
+        count, size = self._draws, math.prod(self.latent_shape)
         first, shift = noise.uniform().double(), noise.uniform(size).double()
         stride = _primes(size).to(shift.device).double().sqrt()
         for k in range(count):

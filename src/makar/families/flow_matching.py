@@ -46,7 +46,7 @@ class Config:
     depth: int = 3  # residual blocks of the MLP
     t_std: float = 1.2  # of logit(t) in training
     drop: float = 0.1  # share of training rows whose class is withheld, for guidance
-    likelihood_steps: int = 32  # of the ODE that gives the likelihood
+    likelihood_steps: int | None = None  # of the ODE that gives the likelihood; None: 32, of large pictures 8
     steps: int = 25  # of inpainting
     passes: int = 4  # times that inpainting takes every step
     optimiser: Optimiser | None = None  # None: strong weight decay for pictures, of which there are few, else little
@@ -153,8 +153,9 @@ class FlowMatching(Model, Denoises, HasLogProb, Completes):
             labels = self.labels(condition, len(x)).clone()
             z = self.units(self.cells.relax(x.clone(), noise))
             gained = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-            h = 1.0 / self.config.likelihood_steps
-            for k in range(self.config.likelihood_steps):
+            steps = self.config.likelihood_steps or (8 if large_picture(self.space) else 32)
+            h = 1.0 / steps
+            for k in range(steps):
                 t = torch.full((len(x),), k * h, device=x.device)
                 half = z + 0.5 * h * self.velocity(z, t, labels)
                 velocity, divergence = self._with_divergence(half, t + 0.5 * h, labels, noise)

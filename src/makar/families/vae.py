@@ -41,7 +41,7 @@ class Config:
     depth: int = 2  # residual blocks in the encoder, and in the decoder
     beta: float = 1.0  # weight of the KL term: 1 is the bound itself, more is Higgins et al. 2017
     rise: float = 0.2  # share of the budget over which that weight rises from 0, so that z is put to use first
-    weights: int = 64  # draws K of the importance-weighted bound
+    weights: int | None = None  # draws K of the importance-weighted bound; None: 64, of large pictures 8
     output: Literal["draw", "centre"] | None = None  # what `draw` returns: a draw of p(x | z), or its centre;
     # None: the centre of pictures of more than 32 levels, where each pixel's own chance is snow, else a draw
     drop: float = 0.1  # share of training rows whose class is withheld
@@ -125,6 +125,7 @@ class VAE(Model, Draws, Encodes, HasLogProb):
         self.scaled = Scaled(space)
         self.likelihood = likelihood(space)
         size = self.scaled.dimensions
+        self._weights: int = config.weights or (8 if large_picture(space) else 64)
         self._usual = "centre" if isinstance(self.likelihood, DiscretisedLogistic) else "draw"
         self.encoder: Trunk | Reader
         self.decoder: Trunk | Writer
@@ -181,12 +182,12 @@ class VAE(Model, Draws, Encodes, HasLogProb):
         """Importance-weighted bound with K = `weights` draws (Burda et al. 2015, eq. 8), nats an item."""
         labels = self.labels(condition, len(x))
         q = self.posterior(x, labels)
-        left, ratios = self.config.weights, []
+        left, ratios = self._weights, []
         while left > 0:
             k = min(left, _TOGETHER)
             ratios.append(self._ratios(x, labels, q, noise.normal(k, self.config.latent)))
             left -= k
-        nats = torch.cat(ratios, 1).logsumexp(1) - math.log(self.config.weights)
+        nats = torch.cat(ratios, 1).logsumexp(1) - math.log(self._weights)
         return LogProb(nats, kind="lower")
 
     def _ratios(self, x: Tensor, labels: Tensor, q: Gaussian, eps: Tensor) -> Tensor:

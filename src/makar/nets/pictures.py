@@ -10,6 +10,7 @@ batch, and all is piecewise linear, so that a gradient penalty's second derivati
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -107,6 +108,10 @@ class Writer(nn.Module):
         self.patches = nn.Conv2d(width, _FINE * self.grid.patch**2, 3, padding=1)
         self.leave = nn.Conv2d(_FINE, maps * shape[0], 3, padding=1)  # at full size: patches leave seams
         started(self)
+        # The pixels of a patch begin alike, or the grid of the patches shows (Aitken et al. 2017, ICNR, section 4).
+        with torch.no_grad():
+            squares = self.grid.patch**2
+            self.patches.weight.copy_(self.patches.weight[::squares].repeat_interleave(squares, 0))
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         h = self.enter(z)
