@@ -12,7 +12,7 @@ from makar.core.learner import Batch, Optimiser
 from makar.core.noise import Noise
 from makar.core.spaces import Categorical, Classes, Columns, Levels, Numeric, Reals, Space
 from makar.families.diffusion import Config, Diffusion
-from makar.nets.unet import UNet
+from makar.nets.unet import Patched
 from makar.samplers import heun
 from tests.laws.problems import energy_distance
 
@@ -85,9 +85,35 @@ def test_what_is_known_is_returned_as_it_was(space: Space, x: Tensor) -> None:
     assert not torch.equal(made, model.complete(x, mask, Noise.rows(1, range(2)))) or bool(mask.all())
 
 
-def test_large_pictures_get_a_unet() -> None:
+def test_untrained_it_is_the_best_linear_denoiser_of_correlated_data() -> None:
+    """Told the covariance and nothing else, D(x) = C (C + s^2)^-1 x."""
+    mix = torch.tensor([[1.0, 0.0, 0.0], [0.8, 0.5, 0.0], [-0.3, 0.9, 0.2]])
+    z = torch.randn(2000, 3, generator=torch.Generator().manual_seed(3)) @ mix.T
+    z = z - z.mean(0)
+    model = make(Levels((1, 1, 3), 9))
+    model.wiener.fit(z.reshape(-1, 1, 1, 3))
+    covariance = z.T @ z / len(z)
+    x, t = torch.randn(4, 3, generator=torch.Generator().manual_seed(4)), 0.6
+    wanted = x @ torch.linalg.solve(covariance + t**2 * torch.eye(3), covariance)
+    mean = model.denoise(x.reshape(4, 1, 1, 3), torch.full((4,), t)).mean
+    torch.testing.assert_close(mean.flatten(1), wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_the_last_read_weighs_all_levels() -> None:
+    """E log P(x | x_least) of levels is a share among all of them, as computed at once."""
+    space = Levels((1, 2, 3), 5)
+    model = make(space)
+    x = torch.arange(12).reshape(2, 1, 2, 3) % 5
+    noisy = model.scaled.relax(x) + 0.3 * torch.randn(2, 1, 2, 3, generator=torch.Generator().manual_seed(0))
+    places = torch.linspace(-1.0, 1.0, 5)
+    logits = -0.5 * ((places - noisy.unsqueeze(-1)) / 0.02).double().square()
+    wanted = logits.log_softmax(-1).gather(-1, x.unsqueeze(-1)).flatten(1).sum(1)
+    torch.testing.assert_close(model._read(x, noisy), wanted, rtol=1e-4, atol=1e-3)
+
+
+def test_large_pictures_get_a_unet_over_patches() -> None:
     model = make(Levels((1, 17, 19), 4), classes=2)
-    assert isinstance(model.net, UNet)
+    assert isinstance(model.net, Patched)
     made = heun.Heun(heun.Config(steps=2)).sample(model, Noise.rows(0, range(2)), torch.tensor([0, -1]))
     assert model.space.holds(made)
 

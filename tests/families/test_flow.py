@@ -122,3 +122,24 @@ def test_it_learns_a_known_density(coupling: str) -> None:
     # affine couplings leave bridges between the modes: 0.18 nats measured
     assert float(truth.mean() - nats.mean()) < {"affine": 0.25, "spline": 0.12}[coupling]
     assert float(truth.mean() - nats.mean()) > -0.02
+
+
+def test_large_pictures_are_bent_in_their_principal_coordinates() -> None:
+    """The map inverts, its volume is autograd's, and no matrix of D x D is among its weights."""
+    space = Levels((1, 17, 18), 5)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = Flow(space, None, Config(layers=2, width=16, rank=12, dropout=0.0))
+        with torch.no_grad():
+            for p in model.parameters():
+                p.add_(0.05 * torch.randn(p.shape))
+    x = torch.randint(5, (40, *space.shape), generator=torch.Generator().manual_seed(0))
+    model.learner().prepare(x, None)
+    model.eval()
+    assert torch.equal(model.decode(model.encode(x)), x)
+    none = torch.full((1,), -1)
+    y = torch.randn(306, generator=torch.Generator().manual_seed(1))
+    jacobian = torch.func.jacrev(lambda v: model.chain(v[None], none)[0][0])(y)
+    volume = model.chain(y[None], none)[1].detach()
+    assert float(volume) == pytest.approx(float(torch.linalg.slogdet(jacobian.detach())[1]), abs=0.02)
+    assert max(p.numel() for p in model.parameters()) < 306 * 40

@@ -13,7 +13,7 @@ from makar.core.noise import Noise
 from makar.core.spaces import Levels, Reals, Space
 from makar.families import flow_matching
 from makar.families.flow_matching import Config, FlowMatching
-from makar.nets.unet import UNet
+from makar.nets.unet import Patched
 from makar.samplers import midpoint
 from tests.laws.problems import energy_distance
 
@@ -42,6 +42,16 @@ class Exact(torch.nn.Module):
         return out
 
 
+def test_untrained_the_velocity_of_pictures_is_that_of_a_normal_of_their_covariance() -> None:
+    std = torch.linspace(0.5, 1.6, 6)
+    model = make(Levels((1, 2, 3), 5))
+    model.wiener.variances.copy_(std.square())
+    x, t = torch.randn(4, 6, generator=torch.Generator().manual_seed(0)), torch.linspace(0.0, 1.0, 4)
+    none = torch.full((4,), -1)
+    velocity = model.velocity(x.reshape(4, 1, 2, 3), t, none).flatten(1)
+    torch.testing.assert_close(velocity, Exact(std)(x, t, none), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("size", [2, 3, 12])
 def test_change_of_variables_gives_a_normals_density(size: int) -> None:
     """With the exact velocity the estimate is the density; 12 dimensions take the stochastic divergence.
@@ -63,7 +73,7 @@ def test_the_estimated_divergence_is_the_exact_one_on_average(monkeypatch: pytes
     x = torch.randn(1, 3, generator=torch.Generator().manual_seed(0)).expand(20_000, 3)
     t, labels = torch.full((20_000,), 0.4), torch.full((20_000,), -1)
     _, exact = model._with_divergence(x[:1], t[:1], labels[:1], Noise.step(0, 0, 1))
-    jacobian = torch.func.jacrev(lambda v: model.net(v.unsqueeze(0), t[:1], labels[:1])[0])(x[0])
+    jacobian = torch.func.jacrev(lambda v: model.velocity(v.unsqueeze(0), t[:1], labels[:1])[0])(x[0])
     assert float(exact) == pytest.approx(float(jacobian.detach().trace()), rel=1e-4)
     monkeypatch.setattr(flow_matching, "_EXACT", 0)
     _, guesses = model._with_divergence(x, t, labels, Noise.step(0, 0, 20_000))
@@ -75,7 +85,7 @@ def test_the_estimated_divergence_is_the_exact_one_on_average(monkeypatch: pytes
 def test_the_posterior_mean_and_the_velocity_are_one_thing() -> None:
     model = make(Reals((2,)), moved=0.1)
     x, t = torch.randn(6, 2, generator=torch.Generator().manual_seed(0)), torch.linspace(0.1, 1.0, 6)
-    velocity = model.net(x, t, torch.full((6,), -1))
+    velocity = model.velocity(x, t, torch.full((6,), -1))
     mean = model.denoise(x, t).mean
     torch.testing.assert_close((x - mean) / t.unsqueeze(1), velocity, rtol=1e-4, atol=1e-5)
 
@@ -100,9 +110,9 @@ def test_what_is_known_is_returned_as_it_was() -> None:
     assert torch.equal(made[mask], x[mask])
 
 
-def test_large_pictures_get_a_unet() -> None:
+def test_large_pictures_get_a_unet_over_patches() -> None:
     model = make(Levels((1, 17, 18), 4))
-    assert isinstance(model.net, UNet)
+    assert isinstance(model.net, Patched)
     made = midpoint.Midpoint(midpoint.Config(steps=2)).sample(model, Noise.rows(0, range(2)))
     assert model.space.holds(made)
 

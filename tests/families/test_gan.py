@@ -15,6 +15,7 @@ from makar.core.model import HasLogProb
 from makar.core.noise import Noise
 from makar.core.spaces import Categorical, Classes, Columns, Levels, Numeric, Reals, Space
 from makar.families.gan import GAN, Adversaries, Config, discriminator_loss, generator_loss
+from makar.nets.pictures import Reader
 from tests.laws import problems
 
 Loss = Literal["relativistic", "hinge"]
@@ -198,3 +199,19 @@ def test_it_learns_which_class_was_asked_for() -> None:
     drawn = model.draw(Noise.rows(3, range(1000)), asked)
     octant = torch.round(torch.atan2(drawn[:, 1], drawn[:, 0]) / (math.pi / 4)).long() % 2
     assert float((octant == asked).float().mean()) >= 0.65  # the classes alternate round the ring; chance is 0.5
+
+
+def test_large_pictures_are_made_by_convolutions() -> None:
+    space = Levels((1, 17, 18), 256)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = GAN(space, Classes(2), Config(width=32, latent=4))
+    x = torch.randint(256, (8, *space.shape), generator=torch.Generator().manual_seed(0))
+    learner = model.learner()
+    assert learner.batch == 32
+    learner.step(Batch(x, torch.arange(8) % 2), Noise.step(0, 0, 8))
+    assert all(bool(p.isfinite().all()) for p in model.parameters())
+    assert isinstance(model.discriminator, Reader)
+    made = model.draw(Noise.rows(0, range(3)), torch.tensor([0, 1, -1]))
+    assert space.holds(made)
+    assert not torch.equal(made[0], made[1])

@@ -14,6 +14,7 @@ from makar.core.learner import Batch, Optimiser
 from makar.core.noise import Noise
 from makar.core.spaces import Classes, Levels, Reals
 from makar.families.vae import VAE, Config, Gaussian
+from makar.nets.pictures import Reader
 from tests.laws import problems
 
 TOP, HIGH = 2, 3  # latent and data dimensions of the linear model
@@ -208,3 +209,21 @@ def test_learns_the_density_of_a_ring_of_gaussians() -> None:
     gaussian = -0.5 * (torch.log(2.0 * math.pi * variance) + 1.0).sum()  # the best that one Gaussian can do
     assert float(bound) >= float(gaussian) + 0.6
     assert model.active_units(held) >= 1
+
+
+def test_large_pictures_are_read_and_written_by_convolutions_and_come_without_snow() -> None:
+    """Drawn twice with the same latent they are the same, as they are not where each pixel's own chance is drawn."""
+    space = Levels((1, 17, 18), 256)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = VAE(space, None, Config(width=32, latent=4))
+    assert isinstance(model.encoder, Reader)
+    x = torch.randint(256, (3, *space.shape), generator=torch.Generator().manual_seed(0))
+    assert bool(model.log_prob(x, Noise.rows(0, range(3))).nats.isfinite().all())
+    noise = Noise.rows(0, range(3))
+    made = model.draw(noise)
+    assert space.holds(made)
+    assert torch.equal(made, model.decode(Noise.rows(0, range(3)).normal(4)))
+    snowy = VAE(space, None, Config(width=32, latent=4, output="draw"))
+    snowy.load_state_dict(model.state_dict())
+    assert not torch.equal(snowy.draw(Noise.rows(0, range(3))), made)

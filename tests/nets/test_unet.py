@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from makar.core.errors import MakarError
-from makar.nets.unet import Attention, Flat, UNet, backbone, backbone_flops
+from makar.nets.unet import Attention, Flat, Patched, Seen, UNet, backbone, backbone_flops
 
 
 def small(channels: int = 2, classes: int = 3) -> UNet:
@@ -95,12 +95,51 @@ def test_the_cost_is_what_torch_counts() -> None:
     assert net.flops(9, 7) == pytest.approx(counter.get_total_flops(), rel=0.02)
 
 
+def seen(x: Tensor, rank: int) -> Seen:
+    """The first `rank` values of a picture stand for its coordinates."""
+    size = x[0].numel()
+    return Seen(x.flatten(1)[:, :rank], lambda z: torch.nn.functional.pad(z, (0, size - rank)).reshape(x.shape))
+
+
+@pytest.mark.parametrize(("height", "width", "patch"), [(28, 28, 2), (64, 50, 4), (17, 20, 2), (33, 65, 8)])
+def test_over_patches_any_size_comes_out_and_costs_what_torch_counts(height: int, width: int, patch: int) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = backbone((2, height, width), 3, "auto", 96, 2, 16)
+        assert isinstance(net, Patched)
+        assert net.patch == patch
+        with torch.no_grad():
+            for p in net.parameters():
+                p.add_(0.1 * torch.randn(p.shape))
+    x, t, labels = inputs(height, width)
+    assert net(x, t, labels, seen(x, 16)).shape == x.shape
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        net(x[:1], t[:1], labels[:1], seen(x[:1], 16))
+    assert backbone_flops(net, (2, height, width)) == pytest.approx(counter.get_total_flops(), rel=0.02)
+
+
+def test_coarse_and_fine_nets_are_both_heard() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = backbone((1, 20, 18), 0, "auto", 96, 2, 8)
+        with torch.no_grad():
+            for p in net.parameters():
+                p.add_(0.1 * torch.randn(p.shape))
+    x, t, labels = inputs(20, 18, channels=1)
+    net(x, t, labels, seen(x, 8)).square().sum().backward()
+    for name, p in net.named_parameters():
+        assert p.grad is not None, name
+        assert bool(p.grad.any()), name
+
+
 def test_the_backbone_fits_the_shape() -> None:
     with torch.random.fork_rng(devices=[]):
-        assert isinstance(backbone((3, 32, 32), 0, "auto", 64, 2), UNet)
-        assert isinstance(backbone((1, 8, 8), 0, "auto", 64, 2), Flat)
-        assert isinstance(backbone((3, 32, 32), 0, "mlp", 64, 2), Flat)
-        assert isinstance(backbone((500,), 0, "auto", 64, 2), Flat)
-        assert backbone_flops(backbone((4,), 0, "auto", 8, 1), (4,)) > 0
+        assert isinstance(backbone((3, 32, 32), 0, "unet", 64, 2, 9), UNet)
+        assert isinstance(backbone((3, 32, 32), 0, "auto", 64, 2, 9), Patched)
+        assert isinstance(backbone((1, 8, 8), 0, "auto", 64, 2, 9), Flat)
+        assert isinstance(backbone((3, 32, 32), 0, "mlp", 64, 2, 9), Flat)
+        assert isinstance(backbone((500,), 0, "auto", 64, 2, 9), Flat)
+        assert backbone_flops(backbone((4,), 0, "auto", 8, 1, 4), (4,)) > 0
         with pytest.raises(MakarError, match="U-Net is for pictures"):
-            backbone((500,), 0, "unet", 64, 2)
+            backbone((500,), 0, "unet", 64, 2, 9)

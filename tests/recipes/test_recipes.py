@@ -112,9 +112,9 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(tmp_path: Path) ->
     path.write_text(to_toml("edm", "tiny").replace("sampler =", "samplr ="), encoding="utf-8")
     with pytest.raises(MakarError, match=r"'samplr' \(did you mean 'sampler'\?\)"):
         from_toml(path)
-    path.write_text(to_toml("edm", "tiny").replace("p_mean", "p_maen"), encoding="utf-8")
+    path.write_text(to_toml("edm", "tiny").replace("p_std", "p_sdt"), encoding="utf-8")
     recipe = resolve(str(path))
-    with pytest.raises(MakarError, match=r"'p_maen' \(did you mean 'p_mean'\?\)"):
+    with pytest.raises(MakarError, match=r"'p_sdt' \(did you mean 'p_std'\?\)"):
         begin(recipe.family, digits(), "2 steps", settings=recipe.settings)
 
 

@@ -26,6 +26,11 @@ from makar.nets.mlp import ClassEmbedding
 from makar.nets.ordered import FreeEmbedding, OrderedEmbedding
 
 
+def picture_batch(space: Space) -> int:
+    """Pictures a step: as many as have some 1,500 values, which are as many examples of the next symbol."""
+    return max(1, min(16, 1568 // space.dimensions))
+
+
 class Stem(nn.Module):
     """Symbols so far to the network's input at each place whose symbol is to be predicted."""
 

@@ -31,10 +31,12 @@ from makar.core.model import Completes, Denoises, HasLogProb, LogProb, Model, Po
 from makar.core.noise import Noise
 from makar.core.spaces import Categorical, Classes, Columns, Levels, Reals, Space
 from makar.families._inpaint import inpaint
+from makar.nets.pictures import large_picture
 from makar.nets.relax import Scaled
 from makar.nets.schedules import VarianceExploding
 from makar.nets.standardise import Standardise
 from makar.nets.unet import backbone, backbone_flops
+from makar.nets.wiener import Wiener
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,12 @@ class Config:
     net: Literal["auto", "mlp", "unet"] = "auto"
     width: int = 192
     depth: int = 3  # residual blocks of the MLP
-    p_mean: float = -0.3  # mean and standard deviation of ln(sigma) in training, in units of the data's scale
-    p_std: float = 1.2
+    p_mean: float | None = None  # of ln(sigma) in training, in units of the data; None: -0.3, of large pictures 0.2
+    p_std: float = 1.2  # its standard deviation
     least: float = 0.02  # range of sigma, in the same units
     most: float = 28.0
     drop: float = 0.1  # share of training rows whose class is withheld, for guidance
-    draws: int = 64  # noise levels an item at which the likelihood's bound is evaluated
+    draws: int | None = None  # noise levels at which an item's bound is evaluated; None: 64, of large pictures 12
     steps: int = 25  # of inpainting
     passes: int = 4  # times that inpainting takes every step
     optimiser: Optimiser | None = None  # None: strong weight decay for pictures, of which there are few, else little
@@ -64,7 +66,12 @@ def _primes(count: int) -> Tensor:
 
 
 def default_optimiser(space: Space) -> Optimiser:
-    """Pictures are many numbers an item and few items: decay 1.0 made samples and bounds better on 1,297 digits."""
+    """Pictures are many numbers an item and few items: decay 1.0 made samples and bounds better on 1,297 digits.
+
+    Large ones go in small batches, so that a short budget has hundreds of steps.
+    """
+    if large_picture(space):
+        return Optimiser(rate=4e-3, batch=32, decay=0.1, average=0.99)
     return Optimiser(decay=1.0) if isinstance(space, Levels) else Optimiser()
 
 
@@ -78,8 +85,14 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
     def __init__(self, space: Space, condition: Classes | None, config: Any) -> None:
         super().__init__(space, condition, config)
         self.scaled = Scaled(space)
-        self.units = Standardise(self.scaled.shape, each=len(self.scaled.shape) == 1)
-        self.net = backbone(self.scaled.shape, self.classes, config.net, config.width, config.depth)
+        self.units = Standardise(self.scaled.shape, each=True)
+        self.wiener = Wiener(self.scaled.shape)
+        rank = self.wiener.rank
+        self.net = backbone(self.scaled.shape, self.classes, config.net, config.width, config.depth, rank)
+        self._draws: int = config.draws or (12 if large_picture(space) else 64)
+        # Pixels that agree show what they are of through more noise than one pixel alone.
+        usual = 0.2 if large_picture(space) else -0.3
+        self._p_mean: float = usual if config.p_mean is None else config.p_mean
         self._path = VarianceExploding(config.least, config.most)
 
     @property
@@ -95,8 +108,14 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
             self,
             self.loss,
             self.config.optimiser or default_optimiser(self.space),
-            lambda x: self.units.fit(self.scaled.relax(x)),
+            self._look,
         )
+
+    def _look(self, x: Tensor) -> None:
+        y = self.scaled.relax(x)
+        self.units.fit(y, least=0.2 if isinstance(self.space, Levels) else 1e-3)
+        if isinstance(self.space, Levels):  # of few numbers the nonlinear part is all that matters
+            self.wiener.fit(self.units(y))
 
     def loss(self, batch: Batch, noise: Noise) -> Tensor:
         """Weighted squared error a dimension, (B,); noise levels are stratified over the rows of the batch."""
@@ -105,12 +124,11 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
         if self.classes:
             labels = labels.masked_fill(noise.uniform() < self.config.drop, -1)
         rank = (torch.arange(len(y), device=y.device) + noise.uniform().double()) / len(y)
-        log_sigma = self.config.p_mean + self.config.p_std * torch.special.ndtri(rank.clamp(1e-7, 1 - 1e-7))
+        log_sigma = self._p_mean + self.config.p_std * torch.special.ndtri(rank.clamp(1e-7, 1 - 1e-7))
         sigma = log_sigma.exp().clamp(self.config.least, self.config.most).float()
         s = self._spread(sigma)
         x = y + s * noise.normal(*self.latent_shape)
-        total = s.square() + 1.0
-        target = (y - x / total) * total.sqrt() / s
+        target = (y - self._linear(x, sigma)) * (s.square() + 1.0).sqrt() / s
         loss: Tensor = (self._inner(x, sigma, labels) - target).square().flatten(1).mean(1)
         return loss
 
@@ -118,16 +136,24 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
         """Numbers (B,) in the shape (B, 1, ..., 1) of a latent."""
         return values.reshape(-1, *[1] * len(self.latent_shape))
 
+    def _linear(self, x: Tensor, sigma: Tensor) -> Tensor:
+        """The best linear guess of y given x."""
+        square = sigma.square()[:, None]
+        out: Tensor = self.wiener(x, lambda v: v / (v + square))
+        return out
+
     def _inner(self, x: Tensor, sigma: Tensor, labels: Tensor) -> Tensor:
         """F(c_in x; c_noise)."""
-        out: Tensor = self.net(x / (self._spread(sigma).square() + 1.0).sqrt(), sigma.log() / 4.0, labels)
+        total = (sigma.square() + 1.0)[:, None]
+        square = sigma.square()[:, None]
+        seen = self.wiener.seen(x, lambda v: (v + square).rsqrt(), lambda v: (v * total / (v + square)).sqrt())
+        out: Tensor = self.net(x / self._spread(total.sqrt()), sigma.log() / 4.0, labels, seen)
         return out
 
     def denoise(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Posterior:
         s = self._spread(t)
-        total = s.square() + 1.0
         inner = self._inner(x, t, self.labels(condition, len(x)))
-        return Posterior(x / total + s / total.sqrt() * inner)
+        return Posterior(self._linear(x, t) + s / (s.square() + 1.0).sqrt() * inner)
 
     def finish(self, x: Tensor, noise: Noise) -> Tensor:
         return self.scaled.snap(self.units.inverse(x))
@@ -151,7 +177,7 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
             sigma = (low + (high - low) * level).exp().float()
             seen = y + self._spread(sigma) * eps
             error = (self.denoise(seen, sigma, condition).mean - y).flatten(1).double().square().sum(1)
-            loss += (high - low) / self.config.draws * error / sigma.double().square()
+            loss += (high - low) / self._draws * error / sigma.double().square()
         # q(x_most | y) = N(y, most^2) against the prior N(0, most^2 + 1)
         ratio = self.config.most**2 / (self.config.most**2 + 1.0)
         square = y.flatten(1).double().square() / (self.config.most**2 + 1.0)
@@ -166,7 +192,7 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
         vector a row (Cranley & Patterson 1976): every point is uniform, so that no expectation moves, and together
         they vary far less than independent draws.
         """
-        count, size = self.config.draws, math.prod(self.latent_shape)
+        count, size = self._draws, math.prod(self.latent_shape)
         first, shift = noise.uniform().double(), noise.uniform(size).double()
         stride = _primes(size).to(shift.device).double().sqrt()
         for k in range(count):
@@ -181,9 +207,13 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
             density: Tensor = normal.flatten(1).sum(1)
             return density
         if isinstance(self.space, Levels):
+            # Level by level: all levels of all pixels at once would take gigabytes of a large picture.
             places = torch.linspace(-1.0, 1.0, self.space.levels, device=x.device)
-            logits = -0.5 * ((places - seen.unsqueeze(-1)) / std.unsqueeze(-1)).double().square()
-            shares: Tensor = logits.log_softmax(-1).gather(-1, x.unsqueeze(-1)).flatten(1).sum(1)
+            chosen = -0.5 * ((places[x] - seen) / std).double().square()
+            total = torch.full_like(chosen, -math.inf)
+            for place in places:
+                total = torch.logaddexp(total, -0.5 * ((place - seen) / std).double().square())
+            shares: Tensor = (chosen - total).flatten(1).sum(1)
             return shares
         assert isinstance(self.space, Columns)
         total = torch.zeros(len(x), dtype=torch.float64, device=x.device)
@@ -200,7 +230,7 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
         return total
 
     def flops(self) -> float:
-        return 3.0 * backbone_flops(self.net, self.latent_shape)
+        return 3.0 * backbone_flops(self.net, self.latent_shape) + self.wiener.flops()
 
     @classmethod
     def tiny(cls, space: Space) -> Tiny:

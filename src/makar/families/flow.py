@@ -26,14 +26,18 @@ from makar.core.noise import Noise, Replay
 from makar.core.spaces import Classes, Columns, Levels, Reals, Space
 from makar.nets.coupling import AffineCoupling, Chain, Invertible, Mixing, SplineCoupling
 from makar.nets.mlp import ClassEmbedding, linear_flops
+from makar.nets.principal import Leading, Principal
 from makar.nets.relax import Dequantised
 from makar.nets.standardise import Standardise
+
+_MANY = 256  # numbers of a picture above which mixings of all of them, D^3 operations a step, are left out
 
 
 @dataclass(frozen=True)
 class Config:
     coupling: Literal["affine", "spline"] | None = None  # None: affine for pictures, else spline
     layers: int = 8
+    rank: int = 128  # principal coordinates that are bent, of pictures of more than 256 numbers; the rest are normal
     width: int = 192
     depth: int = 2  # hidden layers of a conditioner
     dropout: float | None = None  # within conditioners; None: 0.2 for pictures, of which there are few, else 0
@@ -69,16 +73,22 @@ class Flow(Model, Draws, HasLogProb, Encodes):
         self.units = Standardise(self.cells.shape, each=True)
         self.size = space.dimensions
         self.base = Base(self.size, self.classes)
-        self.chain = Chain(self._layers())
+        self.principal: Principal | None = None
+        if len(self.cells.shape) == 3 and self.size > _MANY:
+            rank = min(config.rank, self.size)
+            self.principal = Principal(self.size, rank)
+            self.chain = Chain([self.principal, Leading(rank, Chain(self._layers(rank)))])
+        else:
+            self.chain = Chain(self._layers(self.size))
 
-    def _layers(self) -> Iterator[Invertible]:
+    def _layers(self, size: int) -> Iterator[Invertible]:
         picture = isinstance(self.space, Levels)
         coupling = self.config.coupling or ("affine" if picture else "spline")
         dropout = self.config.dropout if self.config.dropout is not None else 0.2 if picture else 0.0
         kind = AffineCoupling if coupling == "affine" else SplineCoupling
         for _ in range(self.config.layers):
-            yield Mixing(self.size)
-            yield kind(self.size, self.classes, self.config.width, self.config.depth, dropout)
+            yield Mixing(size)
+            yield kind(size, self.classes, self.config.width, self.config.depth, dropout)
 
     def learner(self) -> Learner:
         return Descent(self, self.loss, self.config.optimiser, self._look)
@@ -88,7 +98,10 @@ class Flow(Model, Draws, HasLogProb, Encodes):
         return self.cells.relax(x, Replay(torch.full((len(x), *self.cells.shape), 0.5, device=x.device)))
 
     def _look(self, x: Tensor) -> None:
-        self.units.fit(self._middle(x), least=0.05)  # a pixel that never varies still fills its cell
+        y = self._middle(x)
+        self.units.fit(y, least=0.05)  # a pixel that never varies still fills its cell
+        if self.principal is not None:
+            self.principal.fit(self.units(y).flatten(1))
 
     def density(self, y: Tensor, labels: Tensor) -> Tensor:
         """log p(y) in nats, (B,), of relaxed items (B, *shape)."""
@@ -135,8 +148,10 @@ class Flow(Model, Draws, HasLogProb, Encodes):
         return self.cells.snap(self.units.inverse(y))
 
     def flops(self) -> float:
-        mixings: float = self.config.layers * (2.0 * self.size**2)
-        return 3.0 * (linear_flops(self.chain) + mixings)
+        size = self.size if self.principal is None else self.principal.rank
+        turned = 0.0 if self.principal is None else self.principal.flops()
+        mixings: float = self.config.layers * (2.0 * size**2)
+        return 3.0 * (linear_flops(self.chain) + mixings) + turned
 
     @classmethod
     def tiny(cls, space: Space) -> Tiny:

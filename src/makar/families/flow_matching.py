@@ -29,10 +29,12 @@ from makar.core.model import Completes, Denoises, HasLogProb, LogProb, Model, Po
 from makar.core.noise import Noise, Replay
 from makar.core.spaces import Classes, Columns, Levels, Reals, Space
 from makar.families._inpaint import inpaint
+from makar.nets.pictures import large_picture
 from makar.nets.relax import Dequantised
 from makar.nets.schedules import StraightPath
 from makar.nets.standardise import Standardise
 from makar.nets.unet import backbone, backbone_flops
+from makar.nets.wiener import Wiener
 
 _EXACT = 8  # dimensions up to which the divergence is summed exactly, one backward pass each
 
@@ -44,14 +46,19 @@ class Config:
     depth: int = 3  # residual blocks of the MLP
     t_std: float = 1.2  # of logit(t) in training
     drop: float = 0.1  # share of training rows whose class is withheld, for guidance
-    likelihood_steps: int = 32  # of the ODE that gives the likelihood
+    likelihood_steps: int | None = None  # of the ODE that gives the likelihood; None: 32, of large pictures 8
     steps: int = 25  # of inpainting
     passes: int = 4  # times that inpainting takes every step
     optimiser: Optimiser | None = None  # None: strong weight decay for pictures, of which there are few, else little
 
 
 def default_optimiser(space: Space) -> Optimiser:
-    """Pictures are many numbers an item and few items: decay 2.0 made samples and bounds better on 1,297 digits."""
+    """Pictures are many numbers an item and few items: decay 2.0 made samples and bounds better on 1,297 digits.
+
+    Large ones go in small batches, so that a short budget has hundreds of steps.
+    """
+    if large_picture(space):
+        return Optimiser(rate=4e-3, batch=32, decay=0.1, average=0.99)
     return Optimiser(decay=2.0) if isinstance(space, Levels) else Optimiser()
 
 
@@ -65,8 +72,11 @@ class FlowMatching(Model, Denoises, HasLogProb, Completes):
     def __init__(self, space: Space, condition: Classes | None, config: Any) -> None:
         super().__init__(space, condition, config)
         self.cells = Dequantised(space)
-        self.units = Standardise(self.cells.shape, each=len(self.cells.shape) == 1)
-        self.net = backbone(self.cells.shape, self.classes, config.net, config.width, config.depth)
+        self.units = Standardise(self.cells.shape, each=True)
+        self.linear = isinstance(space, Levels)  # of few numbers the nonlinear part is all that matters
+        self.wiener = Wiener(self.cells.shape)
+        rank = self.wiener.rank
+        self.net = backbone(self.cells.shape, self.classes, config.net, config.width, config.depth, rank)
         self._path = StraightPath()
 
     @property
@@ -82,7 +92,25 @@ class FlowMatching(Model, Denoises, HasLogProb, Completes):
 
     def _look(self, x: Tensor) -> None:
         """Mean and scale of the training set, every item at the middle of its cell."""
-        self.units.fit(self.cells.relax(x, Replay(torch.full((len(x), *self.latent_shape), 0.5, device=x.device))))
+        y = self.cells.relax(x, Replay(torch.full((len(x), *self.latent_shape), 0.5, device=x.device)))
+        self.units.fit(y, least=0.2 if isinstance(self.space, Levels) else 1e-3)
+        if self.linear:
+            self.wiener.fit(self.units(y))
+
+    def velocity(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        """v(x, t): of pictures that of normal data of the same covariance, and what the net adds to it."""
+        if not self.linear:
+            plain: Tensor = self.net(x, t, labels)
+            return plain
+        t_ = t[:, None]
+        linear = self.wiener(x, lambda v: (t_ - (1 - t_) * v) / ((1 - t_).square() * v + t_.square()))
+        seen = self.wiener.seen(
+            x,
+            lambda v: ((1 - t_).square() * v + t_.square()).rsqrt(),
+            lambda v: (v / ((1 - t_).square() * v + t_.square())).sqrt(),
+        )
+        out: Tensor = linear + self.net(x, t, labels, seen)
+        return out
 
     def loss(self, batch: Batch, noise: Noise) -> Tensor:
         """Squared error a dimension, (B,); times are stratified over the rows of the batch."""
@@ -93,7 +121,7 @@ class FlowMatching(Model, Denoises, HasLogProb, Completes):
         rank = (torch.arange(len(y), device=y.device) + noise.uniform().double()) / len(y)
         t = torch.sigmoid(self.config.t_std * torch.special.ndtri(rank.clamp(1e-7, 1 - 1e-7))).float()
         eps = noise.normal(*self.latent_shape)
-        error = self.net(torch.lerp(y, eps, self._spread(t)), t, labels) - (eps - y)
+        error = self.velocity(torch.lerp(y, eps, self._spread(t)), t, labels) - (eps - y)
         loss: Tensor = error.square().flatten(1).mean(1)
         return loss
 
@@ -102,7 +130,7 @@ class FlowMatching(Model, Denoises, HasLogProb, Completes):
         return values.reshape(-1, *[1] * len(self.latent_shape))
 
     def denoise(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Posterior:
-        return Posterior(x - self._spread(t) * self.net(x, t, self.labels(condition, len(x))))
+        return Posterior(x - self._spread(t) * self.velocity(x, t, self.labels(condition, len(x))))
 
     def finish(self, x: Tensor, noise: Noise) -> Tensor:
         return self.cells.snap(self.units.inverse(x))
@@ -125,10 +153,11 @@ class FlowMatching(Model, Denoises, HasLogProb, Completes):
             labels = self.labels(condition, len(x)).clone()
             z = self.units(self.cells.relax(x.clone(), noise))
             gained = torch.zeros(len(x), dtype=torch.float64, device=x.device)
-            h = 1.0 / self.config.likelihood_steps
-            for k in range(self.config.likelihood_steps):
+            steps = self.config.likelihood_steps or (8 if large_picture(self.space) else 32)
+            h = 1.0 / steps
+            for k in range(steps):
                 t = torch.full((len(x),), k * h, device=x.device)
-                half = z + 0.5 * h * self.net(z, t, labels)
+                half = z + 0.5 * h * self.velocity(z, t, labels)
                 velocity, divergence = self._with_divergence(half, t + 0.5 * h, labels, noise)
                 z = z + h * velocity
                 gained += h * divergence
@@ -141,7 +170,7 @@ class FlowMatching(Model, Denoises, HasLogProb, Completes):
         size = self.cells.levels.numel()
         with torch.enable_grad():
             x = x.detach().requires_grad_(True)
-            velocity = self.net(x, t, labels)
+            velocity = self.velocity(x, t, labels)
             if size <= _EXACT:
                 probes = [row.reshape(1, *self.latent_shape).expand_as(x) for row in torch.eye(size, device=x.device)]
             else:
@@ -153,7 +182,7 @@ class FlowMatching(Model, Denoises, HasLogProb, Completes):
         return velocity.detach(), total
 
     def flops(self) -> float:
-        return 3.0 * backbone_flops(self.net, self.latent_shape)
+        return 3.0 * backbone_flops(self.net, self.latent_shape) + self.wiener.flops()
 
     @classmethod
     def tiny(cls, space: Space) -> Tiny:

@@ -35,6 +35,7 @@ from makar.core.model import Draws, Model, Tiny
 from makar.core.noise import Noise
 from makar.core.spaces import Categorical, Classes, Columns, Levels, Reals, Space
 from makar.nets.mlp import ClassEmbedding, linear_flops
+from makar.nets.pictures import Reader, Writer, large_picture
 from makar.nets.relax import Scaled
 
 
@@ -47,8 +48,8 @@ class Config:
     gamma: float = 10.0  # weight of the gradient penalties at the start ...
     settled: float = 0.1  # ... and its share of that at the end
     noise: float = 0.05  # standard deviation of the noise on all that D sees at the start; 0 at the end
-    rate: float = 2e-3
-    batch: int = 128
+    rate: float | None = None  # None: 2e-3, of large pictures 1e-3
+    batch: int | None = None  # None: 128, of large pictures 32
     clip: float = 10.0
     average: float = 0.999  # decay of the moving average of G's weights
 
@@ -75,9 +76,13 @@ class Player(nn.Module):
         out: Tensor = self.body(h)
         return out
 
+    def flops(self) -> float:
+        """Floating-point operations of one forward pass for one item."""
+        return linear_flops(self)
+
 
 class GAN(Model, Draws):
-    """Two multi-layer perceptrons, conditional on a class where there is one."""
+    """Two multi-layer perceptrons, for large pictures convolutional nets; conditional on a class where there is one."""
 
     Config: TypeAlias = Config
     config: Config
@@ -96,10 +101,17 @@ class GAN(Model, Draws):
         self._numeric: Tensor
         self.register_buffer("seen", torch.zeros(self.classes + 1, dtype=torch.int64))
         self.seen: Tensor  # how often training had no class, class 0, class 1 ...
-        shape = (self.classes, config.width, config.depth)
-        self.generator = Player(config.latent, self.scaled.dimensions, *shape)
         heads = self.classes + 2 if self.classes else 1  # one for all, one for each label from -1 on
-        self.discriminator = Player(self.scaled.dimensions, heads, *shape)
+        self.generator: Player | Writer
+        self.discriminator: Player | Reader
+        if large_picture(space):
+            shape, channels, hidden = self.scaled.shape, max(8, config.width // 16), config.width // 2
+            self.generator = Writer(config.latent, shape, self.classes, channels, hidden)
+            self.discriminator = Reader(shape, heads, self.classes, channels, hidden)
+        else:
+            inner = (self.classes, config.width, config.depth)
+            self.generator = Player(config.latent, self.scaled.dimensions, *inner)
+            self.discriminator = Player(self.scaled.dimensions, heads, *inner)
 
     def view(self, x: Tensor) -> Tensor:
         """Items of the space as D sees them, (B, dimensions)."""
@@ -141,7 +153,7 @@ class GAN(Model, Draws):
 
     def flops(self) -> float:
         # The same batch is made once, judged once beside a real one, and that differentiated twice.
-        return 3.0 * linear_flops(self.generator) + 2 * 6.0 * linear_flops(self.discriminator)
+        return 3.0 * self.generator.flops() + 2 * 6.0 * self.discriminator.flops()
 
     @classmethod
     def tiny(cls, space: Space) -> Tiny:
@@ -175,10 +187,11 @@ class Adversaries(Learner):
     """
 
     def __init__(self, model: GAN, config: Config) -> None:
-        self.batch = config.batch
+        self.batch = config.batch or (32 if large_picture(model.space) else 128)
         self._model = model
         self._config = config
-        settings = Optimiser(rate=config.rate, beta1=0.0, beta2=0.99, decay=0.0)
+        self._rate = config.rate or (1e-3 if large_picture(model.space) else 2e-3)
+        settings = Optimiser(rate=self._rate, beta1=0.0, beta2=0.99, decay=0.0)
         self._players = [adamw(p.parameters(), settings) for p in (model.generator, model.discriminator)]
         self._average = Average(model.generator, config.average)
 
@@ -211,10 +224,10 @@ class Adversaries(Learner):
 
     def step(self, batch: Batch, noise: Noise) -> dict[str, float]:
         """One step of both; what `gradients` returns, and the norms of G's and D's gradient."""
-        model, config = self._model, self._config
+        model = self._model
         model.train()
         numbers = self.gradients(batch, noise)
-        norms = self._move(config.rate * annealed(batch.progress, 0.03))
+        norms = self._move(self._rate * annealed(batch.progress, 0.03))
         self._average.update()
         model.seen += torch.bincount(model.labels(batch.condition, len(batch.x)) + 1, minlength=model.classes + 1)
         return {**numbers, "gradient_norm": norms[0], "discriminator_gradient_norm": norms[1]}

@@ -7,7 +7,7 @@ give all of these at once (`nets/masked_conv.py`). Drawing goes value by value, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,12 +24,12 @@ from makar.nets.masked_conv import GatedPixelCNN, Progress
 
 @dataclass(frozen=True)
 class Config:
-    width: int = 32
-    layers: int = 5
+    width: int | None = None  # None: 32, of more than 256 pixels 24
+    layers: int | None = None  # None: 5, of more than 256 pixels 4
     reach: int = 1  # how far a kernel sees: kernels of 2 reach + 1
     dropout: float = 0.15  # of what a layer adds
     drop: float = 0.05  # share of training rows whose class is withheld
-    optimiser: Optimiser = field(default_factory=lambda: Optimiser(batch=16))
+    optimiser: Optimiser | None = None  # None: as many pictures a step as have some 3,100 pixels, at most 16
 
 
 class PixelCNN(Model, PredictsNext, HasLogProb, ScoresSymbols):
@@ -42,10 +42,13 @@ class PixelCNN(Model, PredictsNext, HasLogProb, ScoresSymbols):
             raise TypeError("a PixelCNN is for pictures: levels of shape (channels, height, width)")
         channels, height, width = space.shape
         self.levels, self.channels = space.levels, channels
+        large = height * width > 256
         self.net = GatedPixelCNN(
-            (channels, height, width), space.levels, self.classes, config.width, config.layers, config.reach,
-            config.dropout,
+            (channels, height, width), space.levels, self.classes, config.width or (24 if large else 32),
+            config.layers or (4 if large else 5), config.reach, config.dropout,
         )  # fmt: skip
+        usual = Optimiser(batch=max(1, min(16, 3136 // (height * width))), average=0.99 if large else 0.999)
+        self._optimiser: Optimiser = config.optimiser or usual
 
     @property
     def length(self) -> int:
@@ -96,7 +99,7 @@ class PixelCNN(Model, PredictsNext, HasLogProb, ScoresSymbols):
         self.net.head.bias.copy_((counts / counts.sum()).log())
 
     def learner(self) -> Learner:
-        return SerialDescent(self, self.loss, self.length, self.prepare, self.config.optimiser)
+        return SerialDescent(self, self.loss, self.length, self.prepare, self._optimiser)
 
     def flops(self) -> float:
         return 3.0 * self.net.flops()

@@ -26,8 +26,9 @@ from makar.core.learner import Batch, Descent, Learner, Optimiser
 from makar.core.model import Draws, Encodes, HasLogProb, LogProb, Model, Tiny
 from makar.core.noise import Noise
 from makar.core.spaces import Classes, Columns, Levels, Reals, Space
-from makar.nets.likelihood import likelihood
+from makar.nets.likelihood import DiscretisedLogistic, likelihood
 from makar.nets.mlp import ClassEmbedding, linear_flops
+from makar.nets.pictures import Reader, Writer, large_picture
 from makar.nets.relax import Scaled
 
 _TOGETHER = 16  # draws of z weighed at a time; fixed, so that neither memory nor a row's result depends on the batch
@@ -40,14 +41,20 @@ class Config:
     depth: int = 2  # residual blocks in the encoder, and in the decoder
     beta: float = 1.0  # weight of the KL term: 1 is the bound itself, more is Higgins et al. 2017
     rise: float = 0.2  # share of the budget over which that weight rises from 0, so that z is put to use first
-    weights: int = 64  # draws K of the importance-weighted bound
-    output: Literal["draw", "centre"] = "draw"  # what `draw` returns: a draw of p(x | z), or its centre
+    weights: int | None = None  # draws K of the importance-weighted bound; None: 64, of large pictures 8
+    output: Literal["draw", "centre"] | None = None  # what `draw` returns: a draw of p(x | z), or its centre;
+    # None: the centre of pictures of more than 32 levels, where each pixel's own chance is snow, else a draw
     drop: float = 0.1  # share of training rows whose class is withheld
     optimiser: Optimiser | None = None  # None: strong weight decay for pictures, of which there are few, else little
 
 
 def default_optimiser(space: Space) -> Optimiser:
-    """Pictures are many numbers an item and few items: decay 0.5 made samples and bounds better on 1,297 digits."""
+    """Pictures are many numbers an item and few items: decay 0.5 made samples and bounds better on 1,297 digits.
+
+    Large ones go in small batches, so that a short budget has hundreds of steps.
+    """
+    if large_picture(space):
+        return Optimiser(batch=32, decay=0.1, average=0.99)
     return Optimiser(decay=0.5) if isinstance(space, Levels) else Optimiser()
 
 
@@ -96,12 +103,17 @@ class Trunk(nn.Module):
         out: Tensor = self.leave(self.blocks(h))
         return out
 
+    def flops(self) -> float:
+        """Floating-point operations of one forward pass for one item."""
+        return linear_flops(self)
+
 
 class VAE(Model, Draws, Encodes, HasLogProb):
     """Gaussian latent, residual networks, and the observation model of its space.
 
-    By default `draw` ends with a draw from p(x | z), so that what is drawn has the law that `log_prob` bounds.
-    `output="centre"` leaves that last chance out: smoother pictures, of another law, and wrong for a table.
+    `draw` ends with a draw from p(x | z), so that what is drawn has the law that `log_prob` bounds; `output="centre"`
+    leaves that last chance out: smoother pictures, of another law, and wrong for a table. Of pictures with many levels
+    the centre is the default: the chance of each pixel on its own is snow, which no such picture has.
     """
 
     Config: TypeAlias = Config
@@ -112,9 +124,19 @@ class VAE(Model, Draws, Encodes, HasLogProb):
         super().__init__(space, condition, config)
         self.scaled = Scaled(space)
         self.likelihood = likelihood(space)
-        shape = (self.classes, config.width, config.depth)
-        self.encoder = Trunk(self.scaled.dimensions, 2 * config.latent, *shape)
-        self.decoder = Trunk(config.latent, self.likelihood.width, *shape)
+        size = self.scaled.dimensions
+        self._weights: int = config.weights or (8 if large_picture(space) else 64)
+        self._usual = "centre" if isinstance(self.likelihood, DiscretisedLogistic) else "draw"
+        self.encoder: Trunk | Reader
+        self.decoder: Trunk | Writer
+        if large_picture(space):
+            shape, channels, maps = self.scaled.shape, max(8, config.width // 8), self.likelihood.width // size
+            self.encoder = Reader(shape, 2 * config.latent, self.classes, channels, config.width)
+            self.decoder = Writer(config.latent, shape, self.classes, channels, config.width, maps)
+        else:
+            inner = (self.classes, config.width, config.depth)
+            self.encoder = Trunk(size, 2 * config.latent, *inner)
+            self.decoder = Trunk(config.latent, self.likelihood.width, *inner)
 
     def posterior(self, x: Tensor, labels: Tensor) -> Gaussian:
         """q(z | x) for items of the space."""
@@ -141,7 +163,7 @@ class VAE(Model, Draws, Encodes, HasLogProb):
     def draw(self, noise: Noise, condition: Tensor | None = None) -> Tensor:
         z = noise.normal(self.config.latent)
         parameters = self.decoder(z, self.labels(condition, noise.batch))
-        if self.config.output == "centre":
+        if (self.config.output or self._usual) == "centre":
             return self.likelihood.centre(parameters)
         return self.likelihood.draw(parameters, noise)
 
@@ -160,12 +182,12 @@ class VAE(Model, Draws, Encodes, HasLogProb):
         """Importance-weighted bound with K = `weights` draws (Burda et al. 2015, eq. 8), nats an item."""
         labels = self.labels(condition, len(x))
         q = self.posterior(x, labels)
-        left, ratios = self.config.weights, []
+        left, ratios = self._weights, []
         while left > 0:
             k = min(left, _TOGETHER)
             ratios.append(self._ratios(x, labels, q, noise.normal(k, self.config.latent)))
             left -= k
-        nats = torch.cat(ratios, 1).logsumexp(1) - math.log(self.config.weights)
+        nats = torch.cat(ratios, 1).logsumexp(1) - math.log(self._weights)
         return LogProb(nats, kind="lower")
 
     def _ratios(self, x: Tensor, labels: Tensor, q: Gaussian, eps: Tensor) -> Tensor:
@@ -185,7 +207,7 @@ class VAE(Model, Draws, Encodes, HasLogProb):
         return int((self.encode(x, condition).var(0) > least).sum())
 
     def flops(self) -> float:
-        return 3.0 * (linear_flops(self.encoder) + linear_flops(self.decoder))
+        return 3.0 * (self.encoder.flops() + self.decoder.flops())
 
     @classmethod
     def tiny(cls, space: Space) -> Tiny:
