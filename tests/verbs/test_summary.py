@@ -63,6 +63,30 @@ def test_verdicts_at_their_thresholds(given: dict[str, Any], verdict: str) -> No
     assert bool(found.reasons) == (verdict != "good")
 
 
+@pytest.mark.parametrize(
+    ("modes", "ratio", "verdict"), [(0.95, 3.0, "good"), (0.95, 0.1, "good"), (0.5, 1.0, "misses variety")]
+)
+def test_rows_are_judged_by_the_gap_and_the_kinds_of_rows(modes: float, ratio: float, verdict: str) -> None:
+    """Not by the nearest-neighbour ratio, which called every family of a table rough, nor by recall of balls."""
+    gap, kinds, dcr = "table gap[x]@9/9", "mode coverage[k=20]@9/9", "dcr ratio[gower]@9/9"
+    cells = [
+        c.model_copy(update={"scores": {gap: made_up.value(v)}})
+        for c, v in zip(made_up.anchors(), (0.01, 0.8), strict=True)
+    ]
+    scores = {
+        gap: made_up.value(0.1),
+        kinds: made_up.value(modes, higher=True),
+        dcr: made_up.value(ratio, higher=None),
+        made_up.RECALL: made_up.value(0.2, higher=True),
+    }
+    cells.append(made_up.cell("vae", scores=scores))
+    data = made_up.protocol().data.model_copy(update={"modality": "rows"})
+    summary = summarise(made_up.protocol(families=("vae",), data=data), cells)
+    assert summary.headline == gap
+    assert summary.roles == {"recall": kinds, "closest": dcr}
+    assert summary.family("vae").verdict == verdict
+
+
 def test_without_a_floor_the_best_family_stands_for_it() -> None:
     cells = [Cell(kind="anchor", family="ceiling", seed=0, scores={made_up.EXACT: made_up.value(4.2)})]
     data = made_up.protocol().data.model_copy(update={"modality": "text"})

@@ -34,11 +34,11 @@ _WORDS = {
     "closer to train": "Share of made rows nearer to a training row than to a held-out one; half for fresh data.",
     "dcr ratio": "Distance to the closest training record over that of held-out rows: a detector of copies, not a "
     "measure of privacy.",
-    "row copies": "Share of made rows far nearer to one training row than its own neighbours are; what fresh rows score "
-    "stands in the caveat. More than that is copying.",
+    "row copies": "Share of made rows far nearer to one training row than its own neighbours are; what fresh rows "
+    "score stands in the caveat. More than that is copying.",
     "table gap": "How far made rows are from real ones, from 0 (like fresh real rows) to 1: the mean of how well trees "
-    "tell them apart, how far the correlations of pairs are off, the columns' shapes, and what is lost when columns are "
-    "predicted from one another.",
+    "tell them apart, how far the correlations of pairs are off, the columns' shapes, and what is lost when columns "
+    "are predicted from one another.",
     "mode coverage": "Share of the data in kinds of rows that are made at least a quarter as often as they should be.",
     "value coverage": "Share of the values and tails of columns, of those that fresh rows would show, that are made.",
     "tstr": "Train on synthetic, test on real: how right a classifier that learnt from made rows is on real ones.",

@@ -178,7 +178,9 @@ def _breakable(name: str) -> Markup:
 
 def _columns(summary: Summary) -> list[tuple[str, str]]:
     """Scores beside the headline in the ranking: (title, full name)."""
-    roles = [(role, summary.roles[role]) for role in ("recall", "nearest", "agreement") if role in summary.roles]
+    roles = [
+        (role, summary.roles[role]) for role in ("recall", "nearest", "closest", "agreement") if role in summary.roles
+    ]
     return [(role, name) for role, name in roles if name != summary.headline]
 
 

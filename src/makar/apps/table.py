@@ -18,7 +18,7 @@ from makar.verbs.verdict import TIERS, Stat
 from makar.verbs.words import duration, number, short
 
 WIDTH = 110
-_ROLES = {"recall": "recall", "nearest": "nn ratio"}
+_ROLES = ("recall", "nearest", "closest")
 _STYLES = {"good": "green", "copies": "bold red", "failed": "bold red"}
 
 
@@ -39,7 +39,7 @@ def table(summary: Summary) -> RenderableType:
     )
     grid.add_column("", justify="right")
     grid.add_column("family", overflow="ellipsis", no_wrap=True, max_width=18)
-    for name in (head, "interval", *(_ROLES[role] for role in roles), "training", "1,000 out"):
+    for name in (head, "interval", *(short(summary.roles[role]) for role in roles), "training", "1,000 out"):
         grid.add_column(name, justify="right", no_wrap=True)
     grid.add_column("verdict", no_wrap=True)
     best = _best(summary)

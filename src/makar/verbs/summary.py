@@ -26,15 +26,18 @@ from makar.verbs.verdict import CLOSED, NEAREST, RECALL, TIERS, Case, Stat, Verd
 HEADLINES: dict[str, tuple[str, ...]] = {
     "pictures": ("fd[",),
     "text": ("bits/byte (exact)", "bits/byte"),
-    "rows": ("energy[", "c2st-boosting"),
+    "rows": ("table gap", "c2st-boosting"),
     "points": ("energy[", "kd["),
 }
 _ROLES: dict[str, tuple[str, ...]] = {
     "precision": ("precision",),
     "recall": ("recall",),
-    "nearest": ("nn ratio", "dcr ratio"),
+    "nearest": ("nn ratio",),
     "agreement": ("agreement",),
 }
+_ROLES_OF_ROWS: dict[str, tuple[str, ...]] = {"recall": ("mode coverage",), "closest": ("dcr ratio",)}
+"""Of tables: balls around rows call independent columns complete, and honest models lie nearer or farther than fresh
+rows do, so the one is told by the kinds of rows that are made and the other is shown without being judged by."""
 
 
 class Stability(Record):
@@ -112,7 +115,8 @@ def summarise(protocol: Protocol, cells: Sequence[Cell]) -> Summary:
     anchors = {c.family: c.scores for c in cells if c.kind == "anchor"}
     floor, ceiling = anchors.get("floor", {}), anchors.get("ceiling", {})
     headline = _pick(made, HEADLINES.get(protocol.data.modality, ()))
-    roles = {role: name for role, starts in _ROLES.items() if (name := _pick(made, starts)) is not None}
+    played = _ROLES_OF_ROWS if protocol.data.modality == "rows" else _ROLES
+    roles = {role: name for role, starts in played.items() if (name := _pick(made, starts)) is not None}
     higher = any(c.scores[headline].higher_is_better for c in made if headline in c.scores) if headline else False
     families = []
     for name in protocol.racing:
