@@ -11,17 +11,22 @@ and of a set of pictures
     sharpness   median of generated pictures / median of fresh ones; 1 = like fresh data, near 0 = blurred
     variety     share of the held-out pictures that lie in a cell where the generated ones are at least a fifth as
                 frequent; the cells are those of k-means, k = 10, on the training pictures' shapes (small, blurred and
-                without their light: neither noise nor blur moves a picture far). 1 = all kinds are made
+                without their light: neither noise nor blur moves a picture far), and again, with k = 20, on the
+                extractor's features. 1 = all kinds are made
 
 "NOISE" is fired by snow in 8 of 10 pictures, by a sharpness surely above 3/2 where 8 of 10 are sharper than 95 % of
 fresh ones, and by one surely below 1/2 where 8 of 10 are less sharp than 95 % of fresh ones. Variety surely below 3/4
-fires "COLLAPSE", unless there is snow or grain: what has no shape is not of one kind.
+fires "COLLAPSE", unless there is snow or grain, for what has no shape is not of one kind; the features' variety counts
+only where there is no blur either.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -34,7 +39,7 @@ VISIBLE = 0.035
 MOST = 0.8
 BLURRED, GRAINY = 0.5, 1.5
 VARIED = 0.75
-CELLS, SELDOM = 10, 0.2
+CELLS, FINE_CELLS, SELDOM = 10, 20, 0.2
 _BEYOND = 0.95
 _LEAST = 20
 _ITEMS = 2000
@@ -52,8 +57,14 @@ class Looks(Metric):
             return []
         (grain, sharp), (quiet, crisp) = (texture(x, space.levels) for x in (made, held))
         snow, sharpness = _snow(grain, quiet), _sharpness(sharp, crisp)
-        shapeless = bool(snow.caveats) or sharpness.low > GRAINY
-        return [snow, sharpness, _variety(reference.train.x, held, made, judged=not shapeless)]
+        train, real, drawn = reference.train, reference.held_out.features, generated.sample.features
+        rows = torch.arange(min(len(train.x), _ITEMS)) * len(train.x) // min(len(train.x), _ITEMS)
+        forms = _variety("shapes", shapes(train.x[rows]), shapes(held), shapes(made), CELLS)
+        scores = [snow, sharpness, forms if snow.caveats or sharpness.low > GRAINY else _judged(forms)]
+        if train.features is not None and real is not None and drawn is not None:
+            finer = _variety(reference.extractor, train.features[rows], real, drawn, FINE_CELLS)
+            scores.append(finer if snow.caveats or sharpness.caveats else _judged(finer))
+        return scores
 
 
 def texture(x: Tensor, levels: int) -> tuple[Array, Array]:
@@ -97,23 +108,27 @@ def varied(made: Array, held: Array) -> float:
     return float((held / held.sum())[enough].sum())
 
 
-def _variety(train: Tensor, held: Tensor, made: Tensor, judged: bool) -> Score:
+def _variety(name: str, train: Tensor, held: Tensor, made: Tensor, cells: int) -> Score:
+    """The score of one feature space, (n, d) each, without a caveat."""
     from sklearn.cluster import KMeans
 
-    rows = torch.arange(min(len(train), _ITEMS)) * len(train) // min(len(train), _ITEMS)
-    known = shapes(train[rows]).numpy()
-    count = min(CELLS, len(np.unique(known, axis=0)), max(2, len(held) // 10))
+    known, other, mine = (x.numpy() for x in (train, held, made))
+    count = min(cells, len(np.unique(known, axis=0)), max(2, len(held) // 8))
     means = KMeans(count, n_init=2, random_state=0).fit(known)
-    cell_made, cell_held = (means.predict(shapes(x).numpy()) for x in (made, held))
+    cell_made, cell_held = means.predict(mine), means.predict(other)
 
-    def of(a: Array, b: Array) -> float:
+    def of(a: NDArray[np.int32], b: NDArray[np.int32]) -> float:
         return varied(*(np.bincount(c, minlength=count).astype(np.float64) for c in (a, b)))
 
     value = of(cell_made, cell_held)
     again = [of(cell_made[i], cell_held[j]) for i, j in resamples(_RESAMPLES, len(made), len(held))]
     low, high = centred(value, np.array(again))
-    said: tuple[str, ...] = ()
-    if judged and high < VARIED:
-        said = (f"COLLAPSE: only {100 * value:.0f} % of the data's kinds of picture are made",)
-    name = label("variety", "shapes", len(made), len(held), f"cells={count}")
-    return Score(name, value, max(0.0, low), min(1.0, high), len(made), True, said)
+    full = label("variety", name, len(made), len(held), f"cells={count}")
+    return Score(full, value, max(0.0, low), min(1.0, high), len(made), True)
+
+
+def _judged(variety: Score) -> Score:
+    if variety.high >= VARIED:
+        return variety
+    said = f"COLLAPSE: only {100 * variety.value:.0f} % of the data's kinds of picture are made"
+    return replace(variety, caveats=(said,))
