@@ -12,6 +12,7 @@ from makar.core.model import LogProb
 from makar.core.registry import load, modules
 from makar.core.score import Generated, Reference, Score
 
+from .pictures import judged, shapes
 from .sets import answers, of_rows, of_text, points, scores, table, things
 
 REFERENCE = points()
@@ -186,6 +187,9 @@ def test_metrics_are_pure(metric: str) -> None:
     elif "points" in load("metrics", metric).modalities:
         likelihood = LogProb(torch.linspace(-3.0, -1.0, 480), "exact")
         reference, generated = REFERENCE, Generated(ANSWERS["good"].sample, likelihood, units=960)
+    elif "pictures" in load("metrics", metric).modalities and "rows" not in load("metrics", metric).modalities:
+        reference, sets = judged(shapes(60, 1)[0], shapes(40, 2)[0], {"fresh": shapes(40, 3)[0]})
+        generated = sets["fresh"]
     else:
         reference, generated = of_rows(table(200, 1), table(150, 2)), Generated(things(table(150, 3)))
     before = torch.get_rng_state(), _numpy_s()

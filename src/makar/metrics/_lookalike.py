@@ -40,15 +40,18 @@ class Lookalikes:
         self._least = _FAINT * float(_centred(seen).norm(dim=1).median()) / math.sqrt(seen[0].numel())
         self._whole, self._coarse = self._unit(seen), self._unit(_pooled(seen))
 
-    def nearness(self, x: Tensor, own: Tensor | None = None) -> Tensor:
-        """float64 (n,) of pictures (n, C, H, W); `own` int64 (n,): which training picture each is, to leave out."""
+    def nearness(self, x: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """float64 (n,) of pictures (n, C, H, W), and which training picture int64 (n,) is the nearest.
+
+        `own` int64 (n,) says which training picture each is itself, to leave it out.
+        """
         parts = []
         for first in range(0, len(x), _QUERIES):
             rows = slice(first, first + _QUERIES)
             parts.append(self._near(_seen(x[rows]), None if own is None else own[rows]))
-        return torch.cat(parts)
+        return torch.cat([near for near, _ in parts]), torch.cat([place for _, place in parts])
 
-    def _near(self, seen: Tensor, own: Tensor | None) -> Tensor:
+    def _near(self, seen: Tensor, own: Tensor | None) -> tuple[Tensor, Tensor]:
         coarse = torch.full((len(seen), len(self._coarse)), -2.0)
         for moved in _shifts(seen, self._far, self._far):
             coarse = torch.maximum(coarse, self._unit(_pooled(moved)) @ self._coarse.T)
@@ -58,8 +61,9 @@ class Lookalikes:
         places = coarse.topk(count, dim=1).indices
         moved_whole = torch.stack([self._unit(m) for m in _shifts(seen, self._far, 1)], 1)
         same = (moved_whole @ self._whole[places].transpose(1, 2)).amax(1)
-        far = (2.0 - 2.0 * same.double()).clamp(min=0.0).sqrt().sort(1).values
-        return (far[:, 0] + _ROUNDING) / (far[:, KTH - 1] + _ROUNDING)
+        far, order = (2.0 - 2.0 * same.double()).clamp(min=0.0).sqrt().sort(1)
+        nearest = places.gather(1, order[:, :1])[:, 0]
+        return (far[:, 0] + _ROUNDING) / (far[:, KTH - 1] + _ROUNDING), nearest
 
     def _unit(self, seen: Tensor) -> Tensor:
         """(n, d) less their means, of length 1, but for pictures with next to no contrast."""
@@ -67,6 +71,15 @@ class Lookalikes:
         least = max(self._least * math.sqrt(flat.shape[1]), 1e-6)
         length: Tensor = flat.norm(dim=1, keepdim=True)
         return flat / length.clamp(min=least)
+
+
+def shapes(x: Tensor) -> Tensor:
+    """Pictures (n, C, H, W) small, blurred, and without brightness and contrast: float32 (n, d), of length 1 or 0."""
+    parts = []
+    for part in x.split(_ROWS):
+        flat = _centred(_pooled(_seen(part)))
+        parts.append(flat / flat.norm(dim=1, keepdim=True).clamp(min=1e-6))
+    return torch.cat(parts)
 
 
 def _centred(seen: Tensor) -> Tensor:
