@@ -14,6 +14,7 @@ from makar.core.spaces import Categorical, Classes, Columns, Levels, Numeric, Re
 from makar.families.diffusion import Config, Diffusion
 from makar.nets.unet import Patched
 from makar.samplers import heun
+from makar.verbs.sample import make_sampler
 from tests.laws.problems import energy_distance
 
 
@@ -133,3 +134,16 @@ def test_it_draws_and_bounds_a_known_density() -> None:
         bound = model.log_prob(x[4000:], Noise.step(1, 1, 2000)).nats.mean()
     truth = (mixture.log_prob(x[4000:].unsqueeze(1)).logsumexp(1) - math.log(3)).mean()
     assert float(truth) - 0.3 < float(bound) < float(truth) + 0.05
+
+
+def test_pictures_of_a_class_are_drawn_with_guidance_by_default_and_without_where_asked() -> None:
+    model = make(Levels((1, 3, 3), 5), classes=2)
+    default, plain = make_sampler(model), make_sampler(model, "dpm_solver", {"guidance": 1.0})
+    assert default is not None
+    assert plain is not None
+    assert (default.config.steps, default.config.guidance) == (10, 1.5)
+    assert (plain.config.steps, plain.config.guidance) == (10, 1.0)
+    other, unlabelled = make_sampler(model, "heun"), make_sampler(make(Levels((1, 3, 3), 5)))
+    assert other is not None
+    assert unlabelled is not None
+    assert other.config.guidance == unlabelled.config.guidance == 1.0

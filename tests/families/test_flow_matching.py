@@ -42,13 +42,16 @@ class Exact(torch.nn.Module):
         return out
 
 
-def test_untrained_the_velocity_of_pictures_is_that_of_a_normal_of_their_covariance() -> None:
-    std = torch.linspace(0.5, 1.6, 6)
-    model = make(Levels((1, 2, 3), 5))
-    model.wiener.variances.copy_(std.square())
-    x, t = torch.randn(4, 6, generator=torch.Generator().manual_seed(0)), torch.linspace(0.0, 1.0, 4)
+def test_untrained_the_velocity_of_large_pictures_is_that_of_a_normal_of_their_covariance() -> None:
+    std = torch.linspace(0.5, 1.6, 306)
+    model = make(Levels((1, 17, 18), 5))
+    model.wiener.variances.copy_(std[:128].square())
+    model.wiener.basis.copy_(torch.eye(128, 306))
+    model.wiener.rest.fill_(1.0)
+    std = torch.where(torch.arange(306) < 128, std, 1.0)
+    x, t = torch.randn(4, 306, generator=torch.Generator().manual_seed(0)), torch.linspace(0.0, 1.0, 4)
     none = torch.full((4,), -1)
-    velocity = model.velocity(x.reshape(4, 1, 2, 3), t, none).flatten(1)
+    velocity = model.velocity(x.reshape(4, 1, 17, 18), t, none).flatten(1)
     torch.testing.assert_close(velocity, Exact(std)(x, t, none), rtol=1e-4, atol=1e-5)
 
 

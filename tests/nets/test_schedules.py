@@ -1,4 +1,4 @@
-"""Paths between data and noise: grids end where they say, and known parts of a picture stay through inpainting."""
+"""Paths between data and noise: their grids end where they say; and inpainting ends with the known part in place."""
 
 from __future__ import annotations
 

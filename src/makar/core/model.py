@@ -159,6 +159,11 @@ class Denoises(ABC):
     default_sampler: ClassVar[str]
 
     @property
+    def sampler_settings(self) -> dict[str, float]:
+        """Settings of that sampler that suit this model better than the sampler's own."""
+        return {}
+
+    @property
     @abstractmethod
     def schedule(self) -> Schedule:
         """The path between data and noise."""

@@ -96,6 +96,15 @@ class Diffusion(Model, Denoises, HasLogProb, Completes):
         self._path = VarianceExploding(config.least, config.most)
 
     @property
+    def sampler_settings(self) -> dict[str, float]:
+        """Of pictures of a class, guidance 1.5 at half the steps: as quick, and on 8 x 8 digits after 500 steps fd 0.28
+        and not 0.91. It trades some variety for agreement with the class; guidance 1 is the model itself.
+        """
+        if self.classes and isinstance(self.space, Levels):
+            return {"steps": 10, "guidance": 1.5}
+        return {"steps": 12} if large_picture(self.space) else {}
+
+    @property
     def schedule(self) -> Schedule:
         return self._path
 

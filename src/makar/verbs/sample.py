@@ -41,6 +41,8 @@ def make_sampler(model: Model, name: str | None = None, settings: dict[str, Any]
     if not isinstance(model, kind.takes):
         fit = [n for n in registry.modules("samplers") if isinstance(model, registry.load("samplers", n).takes)]
         raise MakarError(f"the sampler '{name}' does not take {type(model).__name__}; these do: {', '.join(fit)}")
+    if isinstance(model, Denoises) and name in (None, model.default_sampler):
+        settings = model.sampler_settings | (settings or {})
     sampler: Sampler = kind(config.build(kind.Config, settings or {}, f"the sampler '{name or model.default_sampler}'"))
     return sampler
 
