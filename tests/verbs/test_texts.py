@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 
 import makar
 from makar.apps.workbench import Fitted
 from makar.core.errors import MakarError
+from makar.core.learner import Batch
+from makar.core.noise import Noise
 from makar.data import Dataset, manifest, splits
 from makar.data.dataset import Split
+from makar.families._next_symbol import NextSymbol
 from makar.families.ngram import NGram
 from makar.provenance.home import Home
 from makar.provenance.policy import Policy
@@ -166,6 +170,19 @@ def test_drawing_stops_with_the_last_that_was_wanted(monkeypatch: pytest.MonkeyP
     x = draw_rows(model, 0, [least])
     assert len(steps) == min(lengths) + 1
     assert x.shape == (1, model.space.dimensions)
+
+
+@pytest.mark.parametrize("family", ["transformer", "recurrent"])
+def test_a_loss_is_that_of_all_symbols_and_of_no_padding(family: str) -> None:
+    """A batch is cut behind its longest item, and no sooner."""
+    model = network(family).trained.model
+    assert isinstance(model, NextSymbol)
+    x = torch.full((3, 24), -1)
+    for row, length in zip(x, (5, 17, 1), strict=True):
+        row[:length] = torch.arange(length) + 97
+    noise = Noise.step(0, 0, 3)
+    with torch.no_grad():
+        torch.testing.assert_close(model.loss(Batch(x, None), noise), -model.log_prob(x, noise).nats)
 
 
 def test_a_prompt_is_a_digest_in_the_receipt_and_blocked_terms_are_refused(
