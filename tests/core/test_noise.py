@@ -78,3 +78,13 @@ def test_seed_from_separates_its_parts() -> None:
     assert len({seed_from(1, 23), seed_from(12, 3), seed_from("1", 23), seed_from(1, "23")}) == 4
     assert 0 <= seed_from("x") < 2**63
     assert math.log2(max(seed_from(i) for i in range(50))) > 60
+
+
+def test_a_stream_goes_on_where_it_was_however_it_is_asked() -> None:
+    """Every draw begins with the next block of four words, those computed ahead included."""
+    rows = [3, 70_000]
+    whole = Noise.rows(5, rows).uniform(4 * 600)
+    noise, block = Noise.rows(5, rows), 0
+    for count in (1, 1, 1, 7, 1, *[1] * 70, 300, 1, 2, 5, 400, 1, 130, 1, 1):
+        assert torch.equal(noise.uniform(count), whole[:, 4 * block : 4 * block + count])
+        block += -(-count // 4)

@@ -244,11 +244,12 @@ def test_an_item_ends_with_the_end_and_nothing_is_behind_it() -> None:
     )
 
 
-def test_the_best_of_all_items_that_may_end_is_found() -> None:
-    """Against every sequence up to three symbols: one ends, and then it is whole."""
-    model = Table(3, 3, seed=1, end=2)
-    items = [i for n in (1, 2, 3) for i in itertools.product(range(3), repeat=n) if 2 not in i[:-1]]
-    items = [i for i in items if i[-1] == 2 or len(i) == 3]
+@pytest.mark.parametrize("seed", range(5))
+def test_the_best_of_all_items_that_may_end_is_found(seed: int) -> None:
+    """Against every sequence up to six symbols: one that ends is whole, and here it is the best."""
+    model = Table(3, 6, seed, end=2)
+    items = [i for n in range(1, 7) for i in itertools.product(range(3), repeat=n) if 2 not in i[:-1]]
+    items = [i for i in items if i[-1] == 2 or len(i) == 6]
 
     def nats(item: tuple[int, ...]) -> float:
         row = torch.tensor([item])
@@ -257,7 +258,8 @@ def test_the_best_of_all_items_that_may_end_is_found() -> None:
 
     assert sum(math.exp(nats(i)) for i in items) == pytest.approx(1.0)
     best = max(items, key=nats)
-    found = Beam(Width(width=27)).sample(model, Noise.rows(0, range(2)))
+    assert len(best) < 6
+    found = Beam(Width(width=127)).sample(model, Noise.rows(0, range(2)))
     assert [tuple(v for v in row if v >= 0) for row in found.tolist()] == [best] * 2
 
 

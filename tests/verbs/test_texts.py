@@ -11,13 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from torch import Tensor
 
 import makar
 from makar.apps.workbench import Fitted
 from makar.core.errors import MakarError
+from makar.core.learner import Batch
+from makar.core.noise import Noise
 from makar.data import Dataset, manifest, splits
 from makar.data.dataset import Split
+from makar.families._next_symbol import NextSymbol
 from makar.families.ngram import NGram
 from makar.provenance.home import Home
 from makar.provenance.policy import Policy
@@ -136,15 +140,15 @@ def test_what_cannot_be_asked_for_is_refused_in_a_sentence() -> None:
         digits.sample(1, prompt="a seven")
 
 
-def test_no_character_is_broken_where_a_text_is_cut() -> None:
-    documents = [
-        "".join(random.Random(i).choices(["川は流れる。", "舟が行く、", "石は灰色だ。"], k=80)) for i in range(6)
-    ]
+def test_no_character_is_broken_where_a_text_is_cut_and_each_has_its_length() -> None:
+    """In bytes, of which a line of one script takes three times as many as one of the other."""
+    lines = ["川は流れる。舟が行く、石は灰色だ。" * 2, "the boat went down past the grey stones. "]
+    documents = ["".join(random.Random(i).choices(lines, k=40)) for i in range(6)]
     model = makar.fit("ngram", dataset(documents), settings={"order": 7}, codec="bytes", codec_settings={"length": 64})
-    for length in (None, *range(30, 36)):
+    for length in (None, 60, 61, 62):
         found = texts(model, 32, length=length, settings={"temperature": 0.3})
         assert not any(text.endswith("�") for text in found)
-        assert length is None or max(map(len, found)) == length
+        assert length is None or sum(len(text) == length for text in found) > 28
 
 
 def test_drawing_stops_with_the_last_that_was_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,6 +170,19 @@ def test_drawing_stops_with_the_last_that_was_wanted(monkeypatch: pytest.MonkeyP
     x = draw_rows(model, 0, [least])
     assert len(steps) == min(lengths) + 1
     assert x.shape == (1, model.space.dimensions)
+
+
+@pytest.mark.parametrize("family", ["transformer", "recurrent"])
+def test_a_loss_is_that_of_all_symbols_and_of_no_padding(family: str) -> None:
+    """A batch is cut behind its longest item, and no sooner."""
+    model = network(family).trained.model
+    assert isinstance(model, NextSymbol)
+    x = torch.full((3, 24), -1)
+    for row, length in zip(x, (5, 17, 1), strict=True):
+        row[:length] = torch.arange(length) + 97
+    noise = Noise.step(0, 0, 3)
+    with torch.no_grad():
+        torch.testing.assert_close(model.loss(Batch(x, None), noise), -model.log_prob(x, noise).nats)
 
 
 def test_a_prompt_is_a_digest_in_the_receipt_and_blocked_terms_are_refused(
