@@ -58,6 +58,8 @@ def test_the_headline_says_what_it_is_made_of_and_what_it_could_have_seen() -> N
     parts, power = found["table gap"].caveats
     values = [float(p.split()[-1]) for p in parts.removeprefix("mean of ").split(", ")]
     assert found["table gap"].value == pytest.approx(np.mean(values), abs=0.005)
+    assert values[1] > 0.9 < values[3]  # of independent columns nothing is kept of how they hang together,
+    assert abs(values[2]) < 0.05  # and everything of their shapes
     assert found["c2st-boosting"].value == pytest.approx((1 + values[0]) / 2, abs=0.005)
     assert f"{visible(N, N // 2):.2f} would be seen" in power
     # 80 % of one-sided tests at 5 % see a shift that moves the AUC there
