@@ -19,7 +19,8 @@ from makar.metrics.energy import energies, sides
 from makar.metrics.frechet import Moments, frechet, frechet_of
 from makar.metrics.kernel import kernel_distance
 from makar.metrics.prdc import manifolds
-from makar.metrics.text import Overlap, characters, distinct, repetition, shared
+from makar.metrics._windows import Overlap, characters
+from makar.metrics.text import distinct, repetition, shared
 
 from .sets import sample, scores, things
 

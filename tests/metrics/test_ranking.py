@@ -183,7 +183,7 @@ def test_text_repetition_sameness_and_copies() -> None:
 def test_metrics_are_pure(metric: str) -> None:
     """The same answer twice, and no global generator is touched."""
     if "text" in load("metrics", metric).modalities and "points" not in load("metrics", metric).modalities:
-        reference, generated = of_text(written(5, 60, 1), written(5, 60, 2)), Generated(things(written(5, 60, 3)))
+        reference, generated = of_text(written(30, 60, 1), written(20, 60, 2)), Generated(things(written(12, 60, 3)))
     elif "points" in load("metrics", metric).modalities:
         likelihood = LogProb(torch.linspace(-3.0, -1.0, 480), "exact")
         reference, generated = REFERENCE, Generated(ANSWERS["good"].sample, likelihood, units=960)

@@ -7,8 +7,9 @@ h' the k - 1, and t(h) the number of different symbols that follow h,
     p_{-1}(x)  = 1 / (symbols of the corpus + 1)                   D_k = (n_1 + 1/2) / (n_1 + 2 n_2 + 1)
 
 with n_j the number of different grams of k + 1 symbols that stand j times in the corpus: D_k is the leave-one-out
-estimate, kept from 0 so that no symbol is impossible. No table of grams is built: the 64-bit keys of all grams of one order are sorted once and looked up, 44 bits
-for the context and 20 for the symbol, so that counts, contexts and successors are distances in one sorted array.
+estimate, kept from 0 so that no symbol is impossible. No table of grams is built: the 64-bit keys of all grams of one
+order are sorted once and looked up, 44 bits for the context and 20 for the symbol, so that counts, contexts and
+successors are distances in one sorted array.
 """
 
 from __future__ import annotations

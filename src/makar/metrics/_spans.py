@@ -16,16 +16,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from makar.metrics._backoff import Backoff, Codes, Reading
 from makar.metrics._intervals import Array
 from makar.metrics._windows import Windows, characters, joined
 
+SHORT = 256  # the length up to which a text is an item
 _BUCKETS = 1 << 15
 _GRAMS = 5
 _SELF = 6  # width of the grams by which a span may repeat itself
+
+
+def is_short(held: Sequence[str]) -> bool:
+    """Whether texts are items rather than stretches of text."""
+    return bool(held) and float(np.quantile([len(t) for t in held], 0.9)) <= SHORT
 
 
 @dataclass(frozen=True)

@@ -4,44 +4,50 @@ A distance between frequencies of letters calls a salad of syllables good. Three
 alone, for any language and for strings of any kind, none of which needs a likelihood:
 
     told apart      area under the ROC curve of a classifier that is shown spans of generated and of held-out text, cut
-                    equally long, mean over the lengths of the spans: 0.5 is as good as fresh text, 1 is always found out
+                    equally long, mean over the lengths of the spans: 0.5 is as good as fresh text, 1 always found out
                     (Lopez-Paz & Oquab 2017). Boosted trees look at what a model of the training text says of the span,
                     a linear classifier at its hashed grams, and their log-odds are added. Short spans keep apart what
                     is bad and what is worse, long ones what is good and what is better.
+    rules kept      share of items that keep what the training items keep (`_rules.py`): brackets that pair, say
     reference bits  bits a character that a model of the training text (`_backoff.py`) needs for it, beside what fresh
                     text takes: more is salad, fewer is a loop or a copy
     known           share of its words that stand in the training text, beside that of fresh text; grams of 5 characters
                     where words do not repeat (scripts without spaces, formulae)
 
-Where nine in ten held-out texts are short, they are items: begin and end are characters too, and a whole item is a span.
-A generated text that is a training text is taken out of the corpus first, so that real text is read as fresh; that it
-is a copy is for `text` and `strings` to say. Classifiers are trained on four fifths of the texts and asked about the
-last, in turn.
+Where nine in ten held-out texts are short, they are items: begin and end are characters too, and a span is a whole
+item, beside spans of 8 characters with a quarter of the weight. A generated text that is a training text is taken out
+of the corpus first, so that real text is read as fresh; that it is a copy is for `text` and `strings` to say.
+Classifiers are trained on four fifths of the texts and asked about the last, in turn.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from makar.core.score import Generated, Metric, Reference, Score
 from makar.metrics._backoff import Backoff
-from makar.metrics._intervals import Array, around, of_mean
-from makar.metrics._spans import Span, Texts, coded, pairs, wholes
+from makar.metrics._intervals import Array, around, of_mean, wilson
+from makar.metrics._rules import Rules
+from makar.metrics._spans import Span, Texts, coded, is_short, pairs, wholes
 from makar.metrics._windows import characters
+
+Marks = NDArray[np.bool_]  # (items, rules): which item breaks which rule
 
 ORDERS, WORD_ORDERS = 9, 3
 CORPUS = 2_500_000  # characters of training text that are read
 PIECE, PIECES = 2000, 300  # characters of a piece of a long text, and pieces at most
-SHORT = 256  # the length up to which a text is an item
 LENGTHS = (8, 16, 32, 64, 128)
 SPANS = 800  # of one length, of either set
 FOLDS = 5
-FOUND_OUT, SURPRISED = 0.8, 0.05  # NOISE: told apart so well, and for being more surprising by so much
+WHOLE = 3.0  # weight of whole items beside that of spans of one length
+FOUND_OUT, SURPRISED = 0.82, 0.05  # NOISE: told apart so well, and for being more surprising by so much
+ITEMS_FOUND_OUT = 0.88  # items, judged whole, are found out sooner
+BROKEN = 0.75  # so few of the items that should keep the rules do that it is said first
 WORDLIKE = 0.7  # share of fresh words that are known, from which words are what is counted
 _GRAM = 5
 _LEAST = 10  # texts or pieces of either set
@@ -55,6 +61,7 @@ class Judged:
     real: Array  # share of generated spans that were more suspect than each fresh one
     made_owner: NDArray[np.int64]
     real_owner: NDArray[np.int64]
+    weight: float = 1.0
 
 
 class Reader(Metric):
@@ -70,8 +77,10 @@ class Reader(Metric):
         if len(fresh) < _LEAST or len(made) < _LEAST:
             return []
         count = f"@{len(made)}/{len(fresh)}"
-        lengths = [n for n in LENGTHS if n <= np.median([len(t) for t in fresh]) / (2 if items else 1)]
-        name = f"told apart[{'items, ' if items else ''}spans of {'/'.join(map(str, lengths))} characters]{count}"
+        typical = np.median([len(t) for t in fresh])
+        lengths = [n for n in (LENGTHS[:1] if items else LENGTHS) if n <= typical / (2 if items else 1)]
+        what = [*(["items"] if items else []), *([f"spans of {'/'.join(map(str, lengths))}"] if lengths else [])]
+        name = f"told apart[{', '.join(what)}]{count}"
         if not any(mine):
             return [Score(name, 1.0, 1.0, 1.0, len(made), False, ("NOISE: all texts are empty",))]
         corpus = _corpus(list(reference.train.things), set(made), items)
@@ -79,22 +88,22 @@ class Reader(Metric):
         word_codes, codes = coded(corpus)
         words = Backoff(word_codes, WORD_ORDERS)
         theirs, ours = (Texts(texts, letters, words, codes) for texts in (fresh, mine))
-        apart = _told_apart(ours, theirs, lengths, items)
+        rules = Rules([t[1:-1] for t in corpus]) if items else None
+        marks = None if rules is None else (rules.broken(mine), rules.broken(fresh))
+        apart = _told_apart(ours, theirs, lengths, marks)
         value, low, high, power = _summary(apart)
         bits, excess = _bits(ours, theirs)
         known = _known(ours, theirs)
-        noise = _noise(low, excess, bits, known)
+        kept = _kept(rules, marks) if rules is not None and marks is not None else None
+        salad = low >= (ITEMS_FOUND_OUT if items else FOUND_OUT) and excess >= SURPRISED
+        noise = _noise(bits, known, kept) if salad else ()
         caveat = f"with so many texts {0.5 + power:.2f} would be told from 0.5 four times in five"
         return [
             Score(name, value, low, high, len(made), False, (*noise, caveat)),
-            _scored(bits, f"{bits.name}{count}", len(made), None),
-            _scored(known, f"{known.name}{count}", len(made), None),
+            *([kept.scored(count, len(made), True)] if kept is not None else []),
+            bits.scored(count, len(made), None),
+            known.scored(count, len(made), None),
         ]
-
-
-def is_short(held: Sequence[str]) -> bool:
-    """Whether texts are items rather than stretches of text."""
-    return bool(held) and float(np.quantile([len(t) for t in held], 0.9)) <= SHORT
 
 
 def pieces(texts: Sequence[str], items: bool) -> list[str]:
@@ -120,19 +129,28 @@ def _corpus(train: list[str], made: set[str], items: bool) -> list[str]:
     return out
 
 
-def _told_apart(ours: Texts, theirs: Texts, lengths: Sequence[int], items: bool) -> list[Judged]:
+def _told_apart(ours: Texts, theirs: Texts, lengths: Sequence[int], rules: tuple[Marks, Marks] | None) -> list[Judged]:
+    """One outcome for each length of span; for items, given which rules each of them breaks, one for whole items."""
     chance = np.random.Generator(np.random.Philox(0))
-    cuts = [(wholes(ours.lengths), wholes(theirs.lengths))] if items else []
-    cuts += [pairs(ours.lengths, theirs.lengths, n, SPANS, chance) for n in lengths]
-    return [_judge(ours, theirs, *cut) for cut in cuts]
+    cuts = [pairs(ours.lengths, theirs.lengths, n, SPANS, chance) for n in lengths]
+    found = [_judge((mine, real), (ours.dense(mine), theirs.dense(real)), ours, theirs) for mine, real in cuts]
+    if rules is not None:
+        mine, real = wholes(ours.lengths), wholes(theirs.lengths)
+        dense = [
+            np.column_stack([t.dense(spans), broken, broken.sum(1)])
+            for t, spans, broken in ((ours, mine, rules[0]), (theirs, real, rules[1]))
+        ]
+        found.append(replace(_judge((mine, real), (dense[0], dense[1]), ours, theirs), weight=WHOLE))
+    return found
 
 
-def _judge(ours: Texts, theirs: Texts, mine: list[Span], real: list[Span]) -> Judged:
+def _judge(spans: tuple[list[Span], list[Span]], features: tuple[Array, Array], ours: Texts, theirs: Texts) -> Judged:
     from scipy.sparse import vstack
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
 
-    dense = np.concatenate([ours.dense(mine), theirs.dense(real)])
+    mine, real = spans
+    dense = np.concatenate(features)
     sparse = vstack([ours.sparse(mine), theirs.sparse(real)]).tocsr()
     owner = np.array([s.text for s in (*mine, *real)])
     y = np.repeat([1, 0], [len(mine), len(real)])
@@ -166,14 +184,15 @@ def _summary(apart: Sequence[Judged]) -> tuple[float, float, float, float]:
     found = [j for j in apart if len(j.made)]
     if not found:
         return 1.0, 0.5, 1.0, 0.5
-    value = float(np.mean([j.made.mean() for j in found]))
+    weights = [j.weight / sum(k.weight for k in found) for j in found]
+    value = float(sum(w * j.made.mean() for w, j in zip(weights, found, strict=True)))
     variance = 0.0
     for side in ("made", "real"):
         texts: dict[int, float] = {}  # what each text, by all its spans, adds to the deviation of the mean
-        for j in found:
+        for w, j in zip(weights, found, strict=True):
             values, owners = (j.made, j.made_owner) if side == "made" else (j.real, j.real_owner)
             for owner, gap in zip(owners.tolist(), (values - values.mean()).tolist(), strict=True):
-                texts[owner] = texts.get(owner, 0.0) + gap / len(values) / len(found)
+                texts[owner] = texts.get(owner, 0.0) + w * gap / len(values)
         variance += sum(d * d for d in texts.values())
     low, high = around(value, math.sqrt(variance))
     # of equal sets the area has the variance (1/n + 1/m) / 12; spans of unlike lengths are taken to agree fully
@@ -190,10 +209,12 @@ class _Measured:
     low: float
     high: float
     fresh: float
+    example: str = ""
 
-
-def _scored(m: _Measured, name: str, n: int, higher: bool | None) -> Score:
-    return Score(name, m.value, m.low, m.high, n, higher, (f"held-out text: {m.fresh:.3f}",))
+    def scored(self, count: str, n: int, higher: bool | None) -> Score:
+        """The score, with what fresh text has for a caveat."""
+        caveats = (f"held-out text: {self.fresh:.3f}",)
+        return Score(f"{self.name}{count}", self.value, self.low, self.high, n, higher, caveats)
 
 
 def _ratio(name: str, sums: Array, sizes: Array, fresh: float) -> _Measured:
@@ -212,7 +233,7 @@ def _sums(values: Array, spans: Sequence[tuple[int, int]]) -> Array:
 
 
 def _bits(ours: Texts, theirs: Texts) -> tuple[_Measured, float]:
-    """Bits a character at the order that reads fresh text best, and how many times too many they are at least, less 1."""
+    """Bits a character at the order that reads fresh text best, and by what share they are too many at least."""
     mine, real = ours.reading, theirs.reading
     sizes = np.array(theirs.lengths, dtype=np.float64)
     every = np.array([_sums(real.bits[:, k], real.spans).sum() for k in range(ORDERS)]) / sizes.sum()
@@ -245,10 +266,25 @@ def _known_grams(texts: Texts) -> tuple[Array, Array]:
     return _sums(known, inside), np.array([b - a for a, b in inside], dtype=np.float64)
 
 
-def _noise(told_apart: float, excess: float, bits: _Measured, known: _Measured) -> tuple[str, ...]:
-    """The caveat that says in words that this is no text, or none."""
-    if told_apart < FOUND_OUT or excess < SURPRISED:
-        return ()
+def _kept(rules: Rules, marks: tuple[Marks, Marks]) -> _Measured | None:
+    """Share of items that break no rule of the training items; the example is the rule that is broken most."""
+    if not len(rules):
+        return None
+    mine, fresh = marks
+    whole = int((~mine.any(1)).sum())
+    low, high = wilson(whole, len(mine))
+    example = rules.words[int(mine.mean(0).argmax())]
+    name = f"rules kept[{len(rules)} rules]"
+    return _Measured(name, whole / len(mine), low, high, float((~fresh.any(1)).mean()), example)
+
+
+def _noise(bits: _Measured, known: _Measured, kept: _Measured | None) -> tuple[str, ...]:
+    """The caveat that says in words why this is no text."""
+    if kept is not None and kept.high < BROKEN * kept.fresh:
+        return (
+            f"NOISE: {100 * (1 - kept.value):.0f} % of its items break a rule that the data keep "
+            f"({kept.example}), of fresh items {100 * (1 - kept.fresh):.0f} %",
+        )
     unknown, usual = 1.0 - known.high, 1.0 - known.fresh
     if unknown > 2 * usual + SURPRISED:
         words = "words" if "words" in known.name else f"strings of {_GRAM} characters"

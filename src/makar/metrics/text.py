@@ -144,8 +144,8 @@ def _copies(texts: list[str], held: list[str], corpus: list[str]) -> list[Score]
     ):
         overlap = made if unit == "chars" else Overlap(theirs, mine)
         seen = overlap.seen(width)
-        if not any(len(s) for s in seen):
-            continue
+        if 2 * sum(len(s) > 0 for s in seen) < count:
+            continue  # most texts are too short to hold any
         value, low, high = _share(seen)
         known = _share(Overlap(theirs, fresh).seen(width))[0] if fresh else 0.0
         caveats: tuple[str, ...] = (f"held-out text: {known:.3f}",)
