@@ -23,6 +23,7 @@ from makar.core.spaces import Classes, Tokens
 from makar.data import Dataset
 from makar.metrics import _extractors
 from makar.metrics._extractor import Extractor
+from makar.metrics._facts import READ
 from makar.verbs.sample import draw
 from makar.verbs.train import fit, make_codec
 from makar.verbs.trained import Trained
@@ -172,6 +173,7 @@ class HeldOut:
     log_prob: LogProb
     units: int
     volume: float
+    share: float = 1.0  # of the held-out things, how many were read
 
 
 def held_out(trained: Trained, data: Dataset, seed: int = 0, seconds: float | None = None) -> HeldOut | None:
@@ -201,9 +203,8 @@ def held_out(trained: Trained, data: Dataset, seed: int = 0, seconds: float | No
             if size < 1:
                 break
     nats = torch.cat([part.log_prob.nats for part in parts])
-    return HeldOut(
-        LogProb(nats, parts[0].log_prob.kind), sum(part.units for part in parts), sum(part.volume for part in parts)
-    )
+    units, volume = sum(part.units for part in parts), sum(part.volume for part in parts)
+    return HeldOut(LogProb(nats, parts[0].log_prob.kind), units, volume, first / len(things))
 
 
 def _stretches(texts: Sequence[str]) -> list[str]:
@@ -228,7 +229,8 @@ def score_things(
     """All scores of generated things, and of what their model says of held-out ones."""
     generated = Generated(stick.sample(things, labels), facts=facts or {})
     if held is not None:
-        generated = replace(generated, held_out=held.log_prob, units=held.units, volume=held.volume)
+        known = {**generated.facts, READ: held.share}
+        generated = replace(generated, held_out=held.log_prob, units=held.units, volume=held.volume, facts=known)
     scores: list[Score] = []
     for name in registry.modules("metrics"):
         metric: Metric = registry.load("metrics", name)()
