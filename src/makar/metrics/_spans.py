@@ -57,12 +57,18 @@ def pairs(
     ]
     if len(whole) > most:
         whole = [whole[i] for i in np.sort(chance.permutation(len(whole))[:most])]
-    turn = [int(i) for i in chance.permutation(len(real)) if real[i]]
+    able = np.flatnonzero(np.array(real) > 0)
+    turn: list[int] = []
+    taken: set[tuple[int, int]] = set()
     mine, theirs = [], []
-    for i, span in enumerate(whole):
-        text = turn[i % len(turn)]
+    for span in whole:
+        turn = turn or chance.permutation(able).tolist()
+        text = turn.pop()
         size = min(span.stop - span.start, real[text])
-        start = span.start if span.start + size <= real[text] else int(chance.integers(0, real[text] - size + 1))
+        start = span.start
+        if start + size > real[text] or (text, start) in taken:  # elsewhere, so that no span is shown twice
+            start = int(chance.integers(0, real[text] - size + 1))
+        taken.add((text, start))
         mine.append(Span(span.text, span.start, span.start + size))
         theirs.append(Span(text, start, start + size))
     return mine, theirs

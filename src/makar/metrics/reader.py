@@ -50,6 +50,7 @@ ITEMS_FOUND_OUT = 0.88  # items, judged whole, are found out sooner
 BROKEN = 0.75  # so few of the items that should keep the rules do that it is said first
 WORDLIKE = 0.7  # share of fresh words that are known, from which words are what is counted
 _GRAM = 5
+_SHARED = 1 + FOLDS / (FOLDS - 1)  # the folds share what they learn from: Nadeau & Bengio 2003, equation 11
 _LEAST = 10  # texts or pieces of either set
 
 
@@ -65,8 +66,10 @@ class Judged:
 
 
 class Reader(Metric):
-    """Three scores. Intervals are over texts: DeLong's for `told apart`, its shares averaged within each text, normal
-    for the means. A caveat that begins with "NOISE" says that a person would see at once that this is no text."""
+    """Three scores, four of items. Intervals are over texts: DeLong's for `told apart`, its shares averaged within each
+    text and its variance corrected for folds that share what they learn from; Wilson's for `rules kept`; normal for the
+    means. A caveat that begins with "NOISE" says that a person would see at once that this is no text.
+    """
 
     modalities = ("text",)
 
@@ -194,10 +197,10 @@ def _summary(apart: Sequence[Judged]) -> tuple[float, float, float, float]:
             for owner, gap in zip(owners.tolist(), (values - values.mean()).tolist(), strict=True):
                 texts[owner] = texts.get(owner, 0.0) + w * gap / len(values)
         variance += sum(d * d for d in texts.values())
-    low, high = around(value, math.sqrt(variance))
+    low, high = around(value, math.sqrt(variance * _SHARED))
     # of equal sets the area has the variance (1/n + 1/m) / 12; spans of unlike lengths are taken to agree fully
     null = float(np.mean([math.sqrt((1 / len(j.made) + 1 / len(j.real)) / 12) for j in found]))
-    return value, max(0.0, low), min(1.0, high), min(0.5, 2.8 * null)
+    return value, max(0.0, low), min(1.0, high), min(0.5, 2.8 * null * math.sqrt(_SHARED))
 
 
 @dataclass(frozen=True)
