@@ -90,9 +90,9 @@ class Texts:
         unknown = len(codes) + 1
         self.words = [np.array([codes.get(m.group(), unknown) for m in found], dtype=np.int64) for found in self.places]
         self.word_reading = words.read(self.words)
-        self._sums = np.concatenate([np.zeros((1, self._wide.shape[1])), np.cumsum(self._wide, 0)])
+        wide = self._wide()
+        self._sums = np.concatenate([np.zeros((1, wide.shape[1])), np.cumsum(wide, 0)])
 
-    @property
     def _wide(self) -> Array:
         """What is averaged over a span: one row a character, the last column counts words."""
         r = self.reading

@@ -128,9 +128,10 @@ def _recall(made: list[str], held: list[str], train: list[str]) -> list[Score]:
     if not size or len(asked) < 2:
         return []
     hits = []
+    owner, whole = np.repeat(np.arange(len(asked)), [len(h) for h in asked]), np.concatenate(asked)
     for group in (every[: cuts[0]], every[cuts[0] : cuts[1]]):
-        known = np.unique(np.concatenate(group))
-        hits.append(np.array([float(np.isin(h, known).sum()) for h in asked]))
+        known = np.isin(whole, np.concatenate(group))
+        hits.append(np.bincount(owner, known, minlength=len(asked)))
     if not hits[1].sum():
         return []
     value = float(hits[0].sum() / hits[1].sum())
