@@ -13,11 +13,8 @@ from makar.core.score import Generated, Reference
 from makar.core.spaces import Levels, Reals
 from makar.metrics._intervals import centred, of_mean, resamples, wilson
 from makar.metrics._neighbours import distances, nearest, radii
-<<<<<<< HEAD
 from makar.metrics._roc import auc
-=======
 from makar.metrics._windows import Overlap, characters
->>>>>>> fd74c08 (Planted texts and strings; bits beyond guessing and a part that was read are said so)
 from makar.metrics.copying import authentic, c_t, copied, mann_whitney
 from makar.metrics.energy import energies, sides
 from makar.metrics.frechet import Moments, frechet, frechet_of
