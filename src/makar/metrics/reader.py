@@ -165,7 +165,7 @@ def _judge(spans: tuple[list[Span], list[Span]], features: tuple[Array, Array], 
         trees = HistGradientBoostingClassifier(
             max_iter=40, max_leaf_nodes=8, learning_rate=0.2, early_stopping=False, random_state=0
         ).fit(dense[rest], y[rest])
-        linear = LogisticRegression(C=10.0, solver="liblinear").fit(sparse[rest], y[rest])
+        linear = LogisticRegression(C=10.0, solver="liblinear", random_state=0).fit(sparse[rest], y[rest])
         suspicion = trees.decision_function(dense[test]) + linear.decision_function(sparse[test])
         is_made = y[test] == 1
         part = np.empty(len(suspicion))
