@@ -86,7 +86,7 @@ def parted(documents: list[str], seed: int, n: int) -> tuple[Reference, list[str
 
 
 def measure(file: Path, by: Any, seeds: int, n: int, planted_seeds: int) -> dict[str, Any]:
-    documents = source.cut(file.read_text(encoding="utf-8")[:CORPUS], source.Options(by=by))
+    documents = source.cut(file.read_text(encoding="utf-8")[:CORPUS], by)
     found: dict[str, Any] = {"documents": len(documents), "texts": n, "by": by}
     for name, make in PLANTED.items():
         runs = seeds if name == "fresh" else planted_seeds

@@ -33,6 +33,7 @@ BUDGET = 2000  # words that distinct-n is taken over
 CHARACTERS, WORDS = 50, 13
 SEEN = 0.05  # the check fires if a share exceeds twice the held-out text's by so much
 _RESAMPLES = 100
+_PHRASE = 4  # words that held-out texts have at least, or distinct-n and repetition are left out
 
 
 def grams(words: Sequence[Any], n: int) -> list[tuple[Any, ...]]:
@@ -71,8 +72,11 @@ class Text(Metric):
         texts, corpus = list(generated.sample.things), list(reference.train.things)
         if not texts:
             return []
-        words = [re.findall(r"\S+", t) for t in texts]
-        return _variety(words) + _copies(texts, _cut(list(reference.held_out.things), sum(map(len, texts))), corpus)
+        held = list(reference.held_out.things)
+        # names and formulae are of a word or two: what is said of phrases is not for them
+        phrases = not held or float(np.median([len(t.split()) for t in held])) >= _PHRASE
+        scores = _variety([re.findall(r"\S+", t) for t in texts]) if phrases else []
+        return scores + _copies(texts, _cut(held, sum(map(len, texts))), corpus)
 
 
 def _variety(words: list[list[str]]) -> list[Score]:
