@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from makar.apps import cli, doctor
+from makar.apps import cli, doctor, place
 from makar.verbs.compare import Watch
 from makar.verbs.summary import Summary, summarise
 from tests.verbs import made_up
@@ -236,6 +236,44 @@ def test_an_interrupted_race_is_exit_code_130(makar: Call, monkeypatch: pytest.M
     assert code == 130
     assert "None" not in out
     assert "the same command goes on from here" in err
+
+
+def test_a_training_replaces_no_other_model_and_has_a_place_of_its_own(makar: Call, tmp_path: Path) -> None:
+    words = ("digits", "--budget", "2 steps", "--no-chain")
+    first = makar.json("train", "gaussian", *words)
+    assert isinstance(first, dict)
+    assert first["out"] == "runs/gaussian-digits"
+    other = makar.json("train", "independent", *words, "--seed", "3")
+    assert isinstance(other, dict)
+    assert other["out"] == "runs/independent-digits-seed3"
+    again = makar.json("train", "gaussian", *words)  # the same model once more, as with another budget
+    assert isinstance(again, dict)
+    assert again["id"] == first["id"]
+    before = (tmp_path / "runs/gaussian-digits/model.safetensors").read_bytes()
+    for changed, what in (
+        (("independent", *words), "another family"),
+        (("gaussian", *words, "--seed", "1"), "another seed"),
+        (("gaussian", *words, "--held-out", "200"), "another data"),
+        (("gaussian", *words, "--set", "floor=0.1"), "another settings"),
+    ):
+        code, _, err = makar("train", *changed, "--out", "runs/gaussian-digits")
+        assert code == 2
+        assert what in err
+        assert "give another --out" in err
+    assert (tmp_path / "runs/gaussian-digits/model.safetensors").read_bytes() == before
+    (tmp_path / "runs/gaussian-digits/notes.txt").write_text("mine")
+    code, _, err = makar("train", "gaussian", *words)
+    assert code == 2
+    assert "notes.txt" in err
+    assert (tmp_path / "runs/gaussian-digits/notes.txt").read_text() == "mine"
+
+
+def test_one_training_at_a_time_writes_to_a_place(makar: Call, tmp_path: Path) -> None:
+    with place.claimed(tmp_path / "m"):
+        code, _, err = makar("train", "gaussian", "digits", "--budget", "2 steps", "--out", "m", "--no-chain")
+    assert code == 2
+    assert "another training is writing to m" in err
+    assert not (tmp_path / "m").exists()
 
 
 MISTAKES = [

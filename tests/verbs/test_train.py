@@ -124,3 +124,14 @@ def test_a_family_that_does_not_fit_says_which_do(ring: Dataset) -> None:
         train.fit("vea", ring, "1 steps")
     with pytest.raises(MakarError, match="has no setting 'widht'"):
         train.fit("vae", ring, "1 steps", settings={"widht": 3})
+
+
+@pytest.mark.parametrize("name", ["state.safetensors", "state.json"])
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[1, 2", b"\x00" * 64])
+def test_a_damaged_checkpoint_is_named_by_its_path(ring: Dataset, tmp_path: Path, name: str, damage: bytes) -> None:
+    run, _ = train.prepare("gaussian", ring, "2 steps", 0)
+    place = tmp_path / ".m.checkpoint"
+    train.save_checkpoint(run, place)
+    (place / name).write_bytes(damage)
+    with pytest.raises(MakarError, match=rf"the checkpoint {place} cannot be taken up: .*; remove it to begin anew"):
+        train.resume(run, place)

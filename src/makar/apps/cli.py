@@ -126,7 +126,9 @@ def train(
     budget: Annotated[
         str, typer.Option(help="20s (CPU), 30s wall, 500 steps, 1e12 flops, '0.05 usd', or several.")
     ] = "20s",
-    out: Out = Path("runs/model"),
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write (default: runs/FAMILY-DATA, and the seed where one is given).")
+    ] = None,
     seed: Seed = 0,
     settings: Sets = None,
     codec: Codec = None,
