@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 from PIL import Image
 
 import makar
+from makar.core.artifact import Artifact
 from makar.core.errors import MakarError
 from makar.provenance import credentials, keys
+from makar.provenance.authorship import Authorship
 from makar.provenance.findings import holds
 from makar.provenance.home import Home
 from makar.provenance.receipts import Mark, Receipt
@@ -22,10 +25,10 @@ from makar.verbs import bundle, sample, withdraw
 from makar.verbs.chain import Chain
 from makar.verbs.detect import detect
 from makar.verbs.edit import crop, edit, replaced, resize, vouch
-from makar.verbs.guard import guard, remember_items
+from makar.verbs.guard import blocked, guard, objection, remember_items
 from makar.verbs.hand_over import hand_over
 from makar.verbs.issue import Origin, issue
-from makar.verbs.trace import trace
+from makar.verbs.trace import _data, trace
 from makar.verbs.verify import Verifier, verify, verify_bundle, verify_ledger
 
 COUNT = 3
@@ -515,3 +518,58 @@ def test_what_a_model_made_needs_a_receipt_whoever_signed_it(space: Workspace) -
     claim = credentials.Claim("a.png", "image/png", "trainedAlgorithmicMedia")
     plain.write_bytes(credentials.sign(plain.read_bytes(), claim, own).data)
     assert [f.what for f in verify(plain, space.verifier) if f.wrong] == ["receipt of plain.png"]
+
+
+def test_what_people_decided_is_in_the_history_of_an_output(space: Workspace) -> None:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    log = Authorship(space.out, space.chain.policy)
+    log.propose("000.png", now)
+    log.propose("001.png", now)
+    log.decide("000.png", "accept", "Ann", now)
+    log.decide("001.png", "reject", "Bob", now)
+    steps = trace(space.out / "000.png", space.verifier)
+    assert [s.kind for s in steps[:3]] == ["output", "decision", "receipt"]
+    assert "accept by Ann at 2026-01-02" in steps[1].why
+    assert steps[1].digest_ok
+    path = space.out / "authorship.jsonl"
+    path.write_text(path.read_text().replace("Ann", "Eve"))
+    assert trace(space.out / "000.png", space.verifier)[1].digest_ok is False
+
+
+def test_a_mix_is_traced_to_each_source_with_its_share(tmp_path: Path) -> None:
+    one, two = "pitch,loud\n1,2\n3,4\n5,6\n", "pitch,loud\n7,8\n"
+    (tmp_path / "one.csv").write_text(one)
+    (tmp_path / "two.csv").write_text(two)
+    members = "//".join(f"csv:{tmp_path / name}.csv" for name in ("one", "two"))
+    data = makar.data(f"mix:{members}", licence="CC0-1.0", held_out=1)
+    sources = [step for step in _data(data.manifest.model_dump(mode="json"), sound=True) if step.kind == "source"]
+    shares = {step.details["name"]: step.details["share"] for step in sources}
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert sorted(shares.values()) == [pytest.approx(0.25), pytest.approx(0.75)]
+    assert any("75 % of the items" in step.why for step in sources)
+    assert all("csv:" in name for name in shares)
+
+
+def test_what_the_policy_blocks_is_not_handed_over(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by the guard, with the chain off too, nor from Python."""
+    policy = space.chain.policy.model_copy(update={"blocked": ["dog"]})
+    texts = [Artifact("text", words, {"index": i}, ()) for i, words in enumerate(("a d0g ran", "a cat ran"))]
+    for on in (True, False):
+        chain = Chain(space.home, policy, on)
+        assert [bool(blocked(chain, a)) for a in texts] == [True, False]
+        assert objection(chain, texts[0], None, None) == "the output holds what the policy blocks: dog"
+        row = Artifact("rows", {"pet": "Dog", "age": 3}, {"index": 0}, ())
+        assert "dog" in objection(chain, row, None, None)
+    monkeypatch.setenv("MAKAR_HOME", str(space.home.root))
+    fitted = makar.load(space.bundle)
+    assert len(fitted.sample(2)) == 2
+    space.home.policy.write_text('blocked = ["digits"]\n')
+    with pytest.raises(MakarError, match="the policy blocks digits"):
+        fitted.sample(2)
+    fox = Artifact("text", "a fox", {"index": 1}, ())
+    space.home.policy.write_text('blocked = ["dog"]\n')
+    monkeypatch.setattr("makar.verbs.sample.sample", lambda *_: [texts[0], fox])
+    assert fitted.sample(2) == [fox]
+    monkeypatch.setattr("makar.verbs.sample.sample", lambda *_: [texts[0]])
+    with pytest.raises(MakarError, match="all 1 outputs were withheld"):
+        fitted.sample(1)

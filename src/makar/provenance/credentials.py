@@ -18,7 +18,7 @@ from typing import Any, Literal
 import makar
 from makar.core import clock
 from makar.core.errors import MakarError
-from makar.provenance import _c2pa, _reading
+from makar.provenance import _c2pa, _holes, _reading
 from makar.provenance._reading import ModelIngredient as ModelIngredient
 from makar.provenance._reading import State as State
 from makar.provenance._reading import Step as Step
@@ -138,6 +138,8 @@ def read(data: bytes, media_type: str, sidecar: bytes | None, anchors: Anchors) 
     history = _reading.steps(found)
     newest = history[-1]
     state, why = _verdict(newest, history, str(found.store.get("validation_state")))
+    if state != "fails" and (loose := _holes.altered(data, sidecar)) is not None:
+        state, why = "fails", f"it is not as it was when it was signed: {loose}"
     if state == "fails":
         return Reading(state, why, newest.signer, newest.time, history=history)
     return Reading(state, why, newest.signer, newest.time, _reading.receipt(found), history, _reading.by_model(history))

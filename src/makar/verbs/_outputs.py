@@ -19,6 +19,8 @@ from makar.verbs import export
 from makar.verbs.bundle import sha256
 from makar.verbs.verify import LARGEST, LISTING, listing
 
+PATIENCE = 30.0  # seconds that a draw waits for another into the same folder
+
 
 def require_ours(out: Path, names: Collection[str]) -> None:
     """Raises MakarError where a file of another origin would be replaced by one of these names or its side-car."""
@@ -62,4 +64,4 @@ def claimed(out: Path) -> AbstractContextManager[None]:
     """Held while outputs are written, so that two draws into one folder do not lose each other's entries."""
     place = out.absolute()
     taken = f"outputs are being written to {out} by another process; wait until it is done, or give another --out"
-    return files.claimed(place.with_name(f".{place.name}.writing"), taken, seconds=30.0)
+    return files.claimed(place.with_name(f".{place.name}.writing"), taken, PATIENCE)
