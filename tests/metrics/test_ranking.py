@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -99,6 +100,19 @@ def test_modes_are_counted() -> None:
     assert on["blurred"].high < 0.9
     assert even["good"].value > 0.95
     assert even["collapsed"].value == pytest.approx(1 / 8)
+
+
+def test_modes_are_counted_where_nobody_labelled_them() -> None:
+    """EVA-7: toy:ring8 has no labels, and its eight modes can be seen."""
+    bare = replace(REFERENCE, train=replace(REFERENCE.train, labels=None))
+    for name, expected in (("good", 1.0), ("collapsed", 1 / 8)):
+        hit = scores("modes", bare, ANSWERS[name])["modes hit"]
+        assert hit.value == pytest.approx(expected)
+        assert hit.n == 8
+        assert hit.caveats == ("8 components, read from the data",)
+    cloud = torch.randn(800, 2, generator=torch.Generator().manual_seed(0))
+    one = replace(bare, train=replace(bare.train, x=cloud))
+    assert scores("modes", one, ANSWERS["good"]) == {}
 
 
 def test_agreement_and_utility_need_the_class_that_was_asked_for() -> None:
