@@ -139,7 +139,8 @@ class BayesianNetwork(PerClass, Completes):
         self.warp.reset()
         self._regress(x, codes)
         if any(self._response(m).used for m in range(len(self.numeric))):
-            self._ancestral(Noise.step(1, 0, _CHECKED, x.device), None, x)
+            count = max(_CHECKED, min(4 * _CHECKED, _CHUNK // max(self.sizes)))
+            self._ancestral(Noise.step(1, 0, count, x.device), None, x)
 
     def _untied(self, x: Tensor, noise: Noise) -> tuple[int, int] | None:
         """The arc between two numbers whose correlation the network misses most, where one can be added.
