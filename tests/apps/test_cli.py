@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from makar.apps import cli
+from makar.apps import cli, doctor, place
+from makar.verbs.compare import Watch
+from makar.verbs.summary import Summary, summarise
+from tests.verbs import made_up
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
@@ -156,6 +164,116 @@ def test_doctor(makar: Call) -> None:
     code, out, _ = makar("doctor")
     assert code == 0
     assert "processor" in out
+
+
+def test_version(makar: Call) -> None:
+    code, out, _ = makar("--version")
+    assert code == 0
+    assert out == f"makar {importlib.metadata.version('makar')}\n"
+    assert makar()[1].startswith(makar("--help")[1][:40])
+
+
+def test_the_doctor_knows_what_each_extra_brings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of libraries and of their modules are not confused, and are those that pyproject.toml asks for."""
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    here = doctor.examine()["extras"]
+    for extra, libraries in here.items():
+        wanted = {re.split(r"[\[>=]", line)[0] for line in asked[extra]}
+        assert {"dask" if name == "distributed" else name for name in libraries} == wanted
+    for name, version in here["provenance"].items():
+        assert version == importlib.metadata.version(name)
+    monkeypatch.setattr(doctor, "find_spec", lambda module: None if module == "c2pa" else module)
+    monkeypatch.setattr(doctor, "installed", lambda name: "1.0" if name not in doctor._HARMFUL else None)
+    found = doctor.examine()
+    assert found["extras"]["provenance"] == {
+        "c2pa-python": None, "cryptography": "1.0", "protego": "1.0", "model-signing": "1.0", "pyopenssl": "1.0"
+    }  # fmt: skip
+    said = doctor.report(found)
+    assert "missing c2pa-python; pip install 'makar[provenance]'" in said
+    assert said.endswith("nothing is wrong; without the optional provenance")
+    monkeypatch.setattr(doctor, "installed", lambda name: None if name in ("torch", *doctor._HARMFUL) else "1.0")
+    assert "trouble: torch is not installed" in doctor.report(doctor.examine())
+
+
+_INTERRUPTED = """
+import os, signal, sys, threading
+sys.path.insert(0, {where!r})
+from makar.apps.interrupts import quiet
+try:
+    with quiet():
+        if {early}:
+            import interrupted  # a module that is interrupted while it is loaded
+        os.kill(os.getpid(), signal.SIGINT)
+        threading.Event().wait(9)
+except KeyboardInterrupt:
+    sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize(("early", "code"), [(True, 130), (False, 7)])
+def test_ctrl_c_during_an_import_ends_at_once_and_else_raises(tmp_path: Path, early: bool, code: int) -> None:
+    """No exception passes through what is being loaded: a library that catches everything cannot swallow it."""
+    (tmp_path / "interrupted.py").write_text(
+        "import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIGINT)\n    for _ in range(9): pass\n"
+        "except BaseException:\n    print('terminate called')\n"
+    )
+    words = _INTERRUPTED.format(where=str(tmp_path), early=early)
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+def test_an_interrupted_race_is_exit_code_130(makar: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(spec: str, *_: object, watch: Watch, **__: object) -> Summary:
+        Path("c").mkdir(exist_ok=True)
+        made_up.protocol().write(Path("c"))
+        (Path("c") / "summary.json").write_text("{}")
+        watch.end(complete=False)
+        return summarise(made_up.protocol(), []).model_copy(update={"interrupted": True})
+
+    monkeypatch.setattr("makar.apps.race.compare", stopped)
+    assert makar("compare", "digits", "--out", "c", "--json")[0] == 130
+    code, out, err = makar("compare", "digits", "--out", "c")
+    assert code == 130
+    assert "None" not in out
+    assert "the same command goes on from here" in err
+
+
+def test_a_training_replaces_no_other_model_and_has_a_place_of_its_own(makar: Call, tmp_path: Path) -> None:
+    words = ("digits", "--budget", "2 steps", "--no-chain")
+    first = makar.json("train", "gaussian", *words)
+    assert isinstance(first, dict)
+    assert first["out"] == "runs/gaussian-digits"
+    other = makar.json("train", "independent", *words, "--seed", "3")
+    assert isinstance(other, dict)
+    assert other["out"] == "runs/independent-digits-seed3"
+    again = makar.json("train", "gaussian", *words)  # the same model once more, as with another budget
+    assert isinstance(again, dict)
+    assert again["id"] == first["id"]
+    before = (tmp_path / "runs/gaussian-digits/model.safetensors").read_bytes()
+    for changed, what in (
+        (("independent", *words), "another family"),
+        (("gaussian", *words, "--seed", "1"), "another seed"),
+        (("gaussian", *words, "--held-out", "200"), "another data"),
+        (("gaussian", *words, "--set", "floor=0.1"), "another settings"),
+    ):
+        code, _, err = makar("train", *changed, "--out", "runs/gaussian-digits")
+        assert code == 2
+        assert what in err
+        assert "give another --out" in err
+    assert (tmp_path / "runs/gaussian-digits/model.safetensors").read_bytes() == before
+    (tmp_path / "runs/gaussian-digits/notes.txt").write_text("mine")
+    code, _, err = makar("train", "gaussian", *words)
+    assert code == 2
+    assert "notes.txt" in err
+    assert (tmp_path / "runs/gaussian-digits/notes.txt").read_text() == "mine"
+
+
+def test_one_training_at_a_time_writes_to_a_place(makar: Call, tmp_path: Path) -> None:
+    with place.claimed(tmp_path / "m"):
+        code, _, err = makar("train", "gaussian", "digits", "--budget", "2 steps", "--out", "m", "--no-chain")
+    assert code == 2
+    assert "another training is writing to m" in err
+    assert not (tmp_path / "m").exists()
 
 
 MISTAKES = [

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from makar.apps import charts
 from makar.apps.glossary import explain
 from makar.apps.report import render, write_report
 from makar.apps.table import Lines, show
+from makar.apps.thumbnails import panels
 from makar.core import files
 from makar.core.errors import MakarError
+from makar.verbs.cell import grid
 from makar.verbs.protocol import RESULTS, Preview, Trial
 from makar.verbs.summary import summarise
 from tests.verbs import made_up
@@ -101,7 +106,7 @@ def test_text_from_users_is_escaped_everywhere() -> None:
         ("text", Preview(texts=("In the beginning",)), "In the beginning"),
         ("rows", Preview(rows=({"age": 39.5, "job": "baker", "note": None},)), "baker"),
         ("points", Preview(points=((0.1, 0.2), (0.4, -0.3))), 'class="speck"'),
-        ("pictures", Preview(png="AAAA", columns=10), "data:image/png;base64,AAAA"),
+        ("pictures", made_up.preview(3), 'src="data:image/png;base64,'),
     ],
 )
 def test_every_modality_shows_what_was_made(modality: str, preview: Preview, shown: str) -> None:
@@ -109,6 +114,13 @@ def test_every_modality_shows_what_was_made(modality: str, preview: Preview, sho
     protocol = protocol.model_copy(update={"data": protocol.data.model_copy(update={"modality": modality})})
     html = render(protocol, [*made_up.anchors(), made_up.cell("vae", preview=preview)])
     assert shown in html.split('id="samples"')[1].split("</section>")[0]
+
+
+def test_a_note_beside_a_score_says_of_which_score_and_which_families() -> None:
+    notes = page().replace("<wbr>", "").split("What was noted beside the scores")[1].split("</details>")[0]
+    assert notes.count("<li>") == 1
+    assert f"<code>{made_up.NN}</code>: COPYING: items lie at 0.63" in notes
+    assert "(kernel)" in notes
 
 
 def test_it_can_be_written_before_anything_is_known() -> None:
@@ -124,6 +136,34 @@ def test_red_is_for_copying() -> None:
     honest = [c for c in made_up.cells() if c.family != "kernel"]
     families = tuple(f for f in made_up.protocol().families if f != "kernel")
     assert "badge copies" not in render(made_up.protocol(families=families), honest)
+
+
+# --- thumbnails -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", [8, 13, 28, 32, 64, 150])
+def test_panels_hold_every_pixel_once_at_twice_its_size_or_more_and_fit_a_phone(side: int) -> None:
+    pictures = [np.full((side, side, 1), k, np.uint8) for k in range(20)]
+    parts = panels(grid(pictures, 10, 256), 10, tuple("abcdefghij"))
+    assert "".join(c for p in parts for c in p.captions) == "abcdefghij"
+    seen: list[int] = []
+    for part in parts:
+        image = Image.open(io.BytesIO(base64.b64decode(part.png)))
+        assert image.height == 2 * side + 1
+        assert part.width <= 320
+        assert (part.width / image.width).is_integer()
+        assert part.width / image.width == part.height / image.height >= 2
+        columns = (image.width + 1) // (side + 1)
+        assert columns == len(part.captions)
+        seen += [int(np.asarray(image)[0, k * (side + 1), 0]) for k in range(columns)]
+    assert seen == list(range(10))
+
+
+def test_what_is_no_grid_or_no_picture_is_shown_whole_or_not_at_all() -> None:
+    (whole,) = panels(grid([np.zeros((8, 8, 1), np.uint8)] * 3, 3, 256), 10, ("a",))
+    assert whole.captions == ()
+    for broken in (None, "", "AAAA", "not base64 !", base64.b64encode(b"\x89PNG\r\n\x1a\n" + b"0" * 40).decode()):
+        assert panels(broken, 10) == []
 
 
 # --- charts -----------------------------------------------------------------------------------------------------------
@@ -157,15 +197,34 @@ def test_names_cover_no_other_name_and_stay_inside() -> None:
     for x, y, anchor, text in re.findall(
         r'<text class="name plain" x="([\d.-]+)" y="([\d.-]+)" text-anchor="(\w+)">(\w+)<', svg
     ):
-        wide = 7.4 * len(text)
+        wide = 8.0 * len(text)
         left = float(x) - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
         boxes.append((left, float(y) - 11, left + wide, float(y) + 4))
     assert len(boxes) >= 8
     for i, a in enumerate(boxes):
         assert a[0] >= 0
-        assert a[2] <= 460
+        assert a[2] <= 400
         for b in boxes[:i]:
             assert not (a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3])
+
+
+def test_no_number_is_cut_at_the_edge_of_a_chart() -> None:
+    """Numbers beside an upright axis, and those below the ends of a level one, stand within the chart."""
+    marks = [charts.Mark(str(k), 10.0**k, 1e5 + 3e4 * k, "plain") for k in range(5)]
+    drawn = [
+        charts.scatter(marks, charts.Axis("cost"), charts.Axis("quality"), "t"),
+        charts.curves([[(0.0, -123456.0), (1.0, -98765.0), (2.0, -54321.0)]], "t"),
+        charts.strip([charts.Row("a", (0.0, 123000.0))], charts.Axis("x", log=False), "t"),
+    ]
+    for svg in drawn:
+        width = float(re.findall(r'viewBox="0 0 ([\d.]+)', svg)[0])
+        ticks = re.findall(r'<text class="tick" x="([\d.-]+)" y="[\d.-]+" text-anchor="(\w+)">([^<]+)<', svg)
+        assert len(ticks) >= 3
+        for x, anchor, text in ticks:
+            wide = 7.6 * len(text)
+            left = float(x) - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
+            assert left >= 0, text
+            assert left + wide <= width, text
 
 
 def test_the_frontier_steps_only_down_and_to_the_right() -> None:
@@ -208,6 +267,13 @@ def test_a_column_that_no_family_can_have_is_left_out(capsys: pytest.CaptureFixt
     show(summarise(made_up.protocol(), cells))
     head = capsys.readouterr().out.splitlines()[1].split()
     assert head == ["family", "fd", "interval", "recall", "training", "1,000", "out", "verdict"]
+
+
+def test_a_race_without_a_score_has_no_line_about_one() -> None:
+    out = io.StringIO()
+    show(summarise(made_up.protocol(), []), Console(file=out, width=140))
+    assert "None" not in out.getvalue()
+    assert "costs are in CPU seconds" in out.getvalue()
 
 
 def test_copying_is_red_in_the_table() -> None:
@@ -278,8 +344,21 @@ def test_it_is_quiet_whole_and_narrow_enough(browser: Any, tmp_path: Path, schem
     assert said == []
     assert tab.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0 && i.alt)")
     assert tab.evaluate("[...document.querySelectorAll('svg')].every(s => s.getAttribute('aria-label'))")
+    assert tab.evaluate(_ZOOM) >= 2
+    assert tab.evaluate(_CUT) == []
+    box = "document.querySelector('#ranking .box').getBoundingClientRect().right"
+    badges = tab.evaluate("[...document.querySelectorAll('#ranking .badge')].map(b => b.getBoundingClientRect().right)")
+    assert len(badges) == 12
+    assert max(badges) < tab.evaluate(box)
     assert _contrast(tab) >= 4.5
     tab.close()
+
+
+_ZOOM = "Math.min(...[...document.images].map(i => i.getBoundingClientRect().width / i.naturalWidth))"
+_CUT = """[...document.querySelectorAll('svg')].flatMap(s => { const v = s.viewBox.baseVal;
+  return [...s.querySelectorAll('text')].filter(t => { const b = t.getBBox();
+    return b.x < v.x || b.x + b.width > v.x + v.width || b.y < v.y - 1 || b.y + b.height > v.y + v.height + 1 })
+    .map(t => t.textContent) })"""
 
 
 def _contrast(tab: Any) -> float:

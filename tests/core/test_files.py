@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -280,3 +282,30 @@ def test_files_without_a_size_or_that_fail_are_no_crash() -> None:
     assert files.read("/proc/self/status", 1 << 20)
     with pytest.raises(MakarError, match=r"cannot be read|larger"):
         files.read("/proc/self/mem", 9)
+
+
+def test_two_processes_that_write_one_directory_leave_one_of_both_whole(tmp_path: Path) -> None:
+    """Each writes many times at once with the other: never a mixture, no error, nothing left beside it."""
+    words = (
+        "import sys; from makar.core import files\n"
+        "for _ in range(25): files.write_directory(sys.argv[1], {f'{k}.txt': sys.argv[2].encode() for k in range(6)})"
+    )
+    place = tmp_path / "m"
+    running = [subprocess.Popen([sys.executable, "-c", words, str(place), word]) for word in ("one", "two")]
+    assert [process.wait(timeout=120) for process in running] == [0, 0]
+    held = {path.read_text() for path in place.iterdir()}
+    assert len(held) == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m"]
+
+
+def test_a_claim_keeps_others_out_and_goes_with_its_holder(tmp_path: Path) -> None:
+    claim = tmp_path / ".m.training"
+    with files.claimed(claim, "taken"):
+        with pytest.raises(MakarError, match=r"^taken$"), files.claimed(claim, "taken"):
+            pass
+        assert claim.exists(), "who was refused takes nothing away"
+    assert not claim.exists()
+    claim.touch()  # left by a process that was killed
+    with files.claimed(claim, "taken"):
+        pass
+    assert not claim.exists()

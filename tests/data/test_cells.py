@@ -11,7 +11,7 @@ import pytest
 from makar.core import dates
 from makar.core.errors import MakarError
 from makar.data import load, tables
-from makar.data.cells import typed
+from makar.data.cells import absent, typed
 from makar.data.manifest import losses
 
 AMOUNTS = [f"{100 + 3 * i}.{i % 90 + 10}" for i in range(199)]
@@ -32,6 +32,14 @@ def test_a_mark_of_a_missing_value_spoils_no_column_of_numbers(mark: str, tmp_pa
 @pytest.mark.parametrize("word", ["none", "-", "na", "Missing", "."])
 def test_what_may_be_a_category_stays_one_among_words(word: str) -> None:
     assert typed(["a", word, "b", "a"]) == ["a", word, "b", "a"]
+
+
+@pytest.mark.parametrize("mark", ["", "NA", "n/a", "N/A", "#N/A", "NULL", "<NA>", "#DIV/0!", "?"])
+def test_a_mark_that_nobody_takes_for_a_word_is_no_value_anywhere(mark: str) -> None:
+    assert absent(mark)
+    assert absent(mark, usual=False) == (not mark)
+    assert not absent("a")
+    assert absent("a", frozenset({"a"}))
 
 
 @pytest.mark.parametrize(

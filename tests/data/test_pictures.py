@@ -114,6 +114,64 @@ def test_transparent_deep_palette_and_animated_pictures(tmp_path: Path) -> None:
         assert f"1 pictures {part}" in notes or part in notes
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_deep_pictures_keep_their_levels_and_their_brightness_beside_each_other(tmp_path: Path, bits: int) -> None:
+    """A camera's bits within a file of 16: all on one scale, the least depth that holds them all."""
+    top = 2**bits - 1
+    bright = np.linspace(0, top, 256).reshape(16, 16).astype(np.uint16)
+    for name, values in (("a", bright), ("b", bright // 2), ("c", bright // 4)):
+        Image.fromarray(values).save(tmp_path / f"{name}.png")
+    data = load(f"folder:{tmp_path}", held_out=1)
+    most = sorted(int(thing.max()) for thing in [*data.train.things, *data.held_out.things])
+    assert most == [64, 127, 255] or most == [63, 127, 255]
+    assert max(len(np.unique(thing)) for thing in [*data.train.things, *data.held_out.things]) == 256
+    assert f"3 pictures were reduced to 8 bits, all on one scale from 0 to {top:,}" in data.manifest.notes
+
+
+def test_pictures_of_fractions_share_a_scale(tmp_path: Path) -> None:
+    for name, most in (("dark", 0.25), ("bright", 1.0)):
+        values = np.linspace(0, most, 64, dtype=np.float32).reshape(8, 8)
+        Image.fromarray(values).save(tmp_path / f"{name}.tiff")
+    data = load(f"folder:{tmp_path}", held_out=1)
+    assert sorted(int(t.max()) for t in [*data.train.things, *data.held_out.things]) == [64, 255]
+    assert not any("turned" in note for note in data.manifest.notes), "a TIFF without an orientation was not turned"
+
+
+def test_pictures_that_use_few_levels_are_said_to(tmp_path: Path) -> None:
+    for k in range(3):
+        save(tmp_path / f"{k}.png", np.full((6, 6, 3), 10 + k, np.uint8))
+    assert any("brighter than 12 of 255" in note for note in load(f"folder:{tmp_path}", held_out=1).manifest.notes)
+
+
+def test_what_systems_and_tools_leave_about_is_passed_over(tmp_path: Path) -> None:
+    for folder in ("one", ".ipynb_checkpoints", "__MACOSX/one", "one/.thumbs", "@eaDir/one", "$RECYCLE.BIN"):
+        for k in range(3):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            save(tmp_path / folder / f"{k}.png", picture(10 * len(folder) + k))
+    (tmp_path / "one" / "Thumbs.db").write_bytes(b"thumbs")
+    data = load(f"folder:{tmp_path}", held_out=1)
+    assert data.classes == ("one",)
+    assert sum(data.manifest.counts.values()) == 3
+    assert data.manifest.notes == load(f"folder:{tmp_path}", held_out=1).manifest.notes
+    assert not any("passed over" in note for note in data.manifest.notes)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff", "jpg"])
+def test_pictures_are_turned_as_the_camera_says_and_only_then(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    exif[0x0131] = "a camera's own words"
+    for k in range(3):
+        Image.fromarray(picture(k, 4, 8)).save(tmp_path / f"{k}.{suffix}", exif=exif)
+    assert not any("turned" in note for note in load(f"folder:{tmp_path}", held_out=1).manifest.notes)
+    exif[0x0112] = 6
+    for k in range(3):
+        Image.fromarray(picture(k, 4, 8)).save(tmp_path / f"{k}.{suffix}", exif=exif)
+    data = load(f"folder:{tmp_path}", held_out=1)
+    assert any("3 pictures were turned" in note for note in data.manifest.notes)
+    assert data.train.things[0].shape == (8, 4, 3)
+
+
 def test_pictures_are_turned_as_the_camera_says(tmp_path: Path) -> None:
     values = picture(5, 4, 4)
     exif = Image.Exif()

@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from scipy.stats import ks_2samp
 from torch import Tensor
 
 from makar.core.errors import MakarError
@@ -14,6 +15,7 @@ from makar.core.learner import Batch
 from makar.core.noise import Noise
 from makar.core.spaces import Categorical, Classes, Columns, Numeric
 from makar.families._stat_network import backed_off, bdeu, order
+from makar.families._stat_warp import Warp
 from makar.families.bayesnet import BayesianNetwork, Config
 
 FIVE = Columns(tuple(Categorical(n, k) for n, k in (("a", 2), ("b", 3), ("c", 2), ("d", 3), ("e", 2))))
@@ -271,12 +273,32 @@ def test_numbers_follow_several_numbers_and_categories(tied: tuple[BayesianNetwo
     assert float((correlations(made[:, numeric]) - correlations(x[:, numeric])).abs().max()) < 0.03
 
 
-def test_a_number_that_follows_numbers_keeps_its_own_distribution(tied: tuple[BayesianNetwork, Tensor]) -> None:
-    model, x = tied
-    made = model.draw(Noise.rows(3, range(20_000)))
-    ranks = torch.linspace(0.02, 0.98, 25)
-    for d in (0, 1, 2, 4):
-        assert torch.allclose(made[:, d].quantile(ranks), x[:, d].quantile(ranks), atol=0.08)
+def test_a_number_that_follows_numbers_keeps_its_own_distribution() -> None:
+    """A leap that no smooth mean follows: without the monotone map the distance is 0.046."""
+    g = torch.Generator().manual_seed(4)
+    a, e = torch.randn(2, 4000, generator=g)
+    b = torch.where(a > 0, 1.0, -1.0) * (1 + 0.3 * e.abs()) + 0.2 * a
+    config = Config(edges=(("a", "b"),))
+    made = fit(Columns((Numeric("a"), Numeric("b"))), torch.stack([a, b], 1), config=config).draw(
+        Noise.rows(3, range(20_000))
+    )
+    assert ks_2samp(made[:, 1].numpy(), b.numpy()).statistic < 0.025
+
+
+def test_a_monotone_map_takes_quantiles_to_quantiles_and_back() -> None:
+    g = torch.Generator().manual_seed(1)
+    made, real = torch.randn(5000, generator=g).double(), torch.rand(3000, generator=g).double() ** 2
+    warp = Warp(2)
+    warp.fit(1, made, real)
+    y = torch.linspace(-5, 5, 101, dtype=torch.float64).unsqueeze(1).expand(-1, 2).clone().requires_grad_()
+    x = warp(y)
+    assert torch.equal(x[:, 0], y[:, 0])  # the other column is as it was
+    assert bool((x.diff(dim=0) > 0).all())
+    assert ks_2samp(warp(made.unsqueeze(1), slice(1, 2))[:, 0].numpy(), real.numpy()).statistic < 0.03
+    back, slopes = warp.inverse(x)
+    assert torch.allclose(back, y)
+    (forward,) = torch.autograd.grad(x.sum(), y)
+    assert torch.allclose(slopes, -forward.log(), atol=1e-6)
 
 
 def test_density_of_numbers_that_follow_numbers_integrates_to_one() -> None:

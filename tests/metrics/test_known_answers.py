@@ -14,12 +14,13 @@ from makar.core.spaces import Levels, Reals
 from makar.metrics._intervals import centred, of_mean, resamples, wilson
 from makar.metrics._neighbours import distances, nearest, radii
 from makar.metrics._roc import auc
+from makar.metrics._windows import Overlap, characters
 from makar.metrics.copying import authentic, c_t, copied, mann_whitney
 from makar.metrics.energy import energies, sides
 from makar.metrics.frechet import Moments, frechet, frechet_of
 from makar.metrics.kernel import kernel_distance
 from makar.metrics.prdc import manifolds
-from makar.metrics.text import Overlap, characters, distinct, repetition, shared
+from makar.metrics.text import distinct, repetition, shared
 
 from .sets import sample, scores, things
 

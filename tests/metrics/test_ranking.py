@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,6 +102,19 @@ def test_modes_are_counted() -> None:
     assert even["collapsed"].value == pytest.approx(1 / 8)
 
 
+def test_modes_are_counted_where_nobody_labelled_them() -> None:
+    """EVA-7: toy:ring8 has no labels, and its eight modes can be seen."""
+    bare = replace(REFERENCE, train=replace(REFERENCE.train, labels=None))
+    for name, expected in (("good", 1.0), ("collapsed", 1 / 8)):
+        hit = scores("modes", bare, ANSWERS[name])["modes hit"]
+        assert hit.value == pytest.approx(expected)
+        assert hit.n == 8
+        assert hit.caveats == ("8 components, read from the data",)
+    cloud = torch.randn(800, 2, generator=torch.Generator().manual_seed(0))
+    one = replace(bare, train=replace(bare.train, x=cloud))
+    assert scores("modes", one, ANSWERS["good"]) == {}
+
+
 def test_agreement_and_utility_need_the_class_that_was_asked_for() -> None:
     found = on_points("agreement", "agreement")
     assert found["good"].value > 0.98
@@ -183,7 +197,7 @@ def test_text_repetition_sameness_and_copies() -> None:
 def test_metrics_are_pure(metric: str) -> None:
     """The same answer twice, and no global generator is touched."""
     if "text" in load("metrics", metric).modalities and "points" not in load("metrics", metric).modalities:
-        reference, generated = of_text(written(5, 60, 1), written(5, 60, 2)), Generated(things(written(5, 60, 3)))
+        reference, generated = of_text(written(30, 60, 1), written(20, 60, 2)), Generated(things(written(12, 60, 3)))
     elif "points" in load("metrics", metric).modalities:
         likelihood = LogProb(torch.linspace(-3.0, -1.0, 480), "exact")
         reference, generated = REFERENCE, Generated(ANSWERS["good"].sample, likelihood, units=960)

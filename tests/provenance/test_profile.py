@@ -36,9 +36,11 @@ def test_evidence_decides(name: str) -> None:
     full, none, unseen = (profile.check(found, e) for e in (everything(found, True), everything(found, False), {}))
     covered = [r for r in found.requirements if r.evidence]
     uncovered = len(found.requirements) - len(covered)
-    assert full.counts() == {"met": len(covered), "missing": 0, "not covered": uncovered, "not looked at": 0}
-    assert none.counts() == {"met": 0, "missing": len(covered), "not covered": uncovered, "not looked at": 0}
-    assert unseen.counts() == {"met": 0, "missing": 0, "not covered": uncovered, "not looked at": len(covered)}
+    free = sum(bool(r.unless) for r in covered)
+    stands = {"met": 0, "missing": 0, "not applicable": 0, "not covered": uncovered, "not looked at": 0}
+    assert full.counts() == stands | {"met": len(covered) - free, "not applicable": free}
+    assert none.counts() == stands | {"missing": len(covered)}
+    assert unseen.counts() == stands | {"not looked at": len(covered)}
     assert not full.blocking
     assert not unseen.blocking
     assert {a.requirement.id for a in none.blocking} == {r.id for r in found.requirements if r.blocks_release}
@@ -50,6 +52,7 @@ def test_each_missing_piece_alone_is_found(name: str) -> None:
     for requirement in found.requirements:
         for key in requirement.evidence:
             evidence = everything(found, True) | {key: Evidence(key, False, "it is not")}
+            evidence |= {requirement.unless: Evidence(requirement.unless, False, "it is above")}
             (answer,) = [a for a in profile.check(found, evidence).answers if a.requirement == requirement]
             enough = requirement.needs == "any" and len(requirement.evidence) > 1
             assert answer.outcome == ("met" if enough else "missing")
@@ -66,6 +69,17 @@ def test_what_was_not_looked_at_neither_meets_nor_fails() -> None:
     assert seen["53.1a-annex-xi"] == "not looked at"
     seen = {a.requirement.id: a.outcome for a in profile.check(profile.load("eu"), {"audit": audit}).answers}
     assert seen["55.1a-evaluation"] == "not looked at"  # its compute may be below the threshold
+
+
+def test_a_duty_of_systemic_risk_does_not_apply_below_the_threshold() -> None:
+    below = Evidence("below_systemic", True, "3 operations")
+    report = profile.check(profile.load("eu"), {"below_systemic": below, "audit": Evidence("audit", False, "none")})
+    seen = {a.requirement.id: a.outcome for a in report.answers}
+    assert {seen[f"55.1{what}"] for what in ("a-evaluation", "c-incidents", "d-security")} == {"not applicable"}
+    said = report.words()
+    assert "NOT APPLICABLE: 55.1a-evaluation" in said
+    assert "below the threshold: 3 operations" in said
+    assert "lacks audit" not in said
 
 
 def test_no_verdict_on_law_is_given_anywhere() -> None:

@@ -105,3 +105,12 @@ def test_a_pace_survives_its_state() -> None:
 def test_one_is_not_several() -> None:
     assert Budget.parse("1s, 1 steps").words() == "1 CPU second, 1 step"
     assert Budget.parse("2s, 30s wall").words() == "2 CPU seconds, 30 seconds"
+
+
+def test_a_price_is_of_an_hour() -> None:
+    """0.1 at 0.05 a CPU hour are two hours of it: a minute's price would end the run after two minutes."""
+    pace, clock = Pace(Budget.parse("0.1 usd", price=0.05), 1.0), FakeClock()
+    while not pace.finished:
+        clock.now += 60.0
+        pace.advance(clock)
+    assert clock.now == pytest.approx(7200.0, rel=0.02)

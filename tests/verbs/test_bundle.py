@@ -141,3 +141,16 @@ def test_the_kth_write_fails_for_every_k(
             break
     assert k > 10
     assert isinstance(files.disk, LocalDisk)
+
+
+def test_every_file_is_held_to_its_digest_though_it_says_the_same(saved: Path) -> None:
+    """A space at the end of JSON or Markdown changes no meaning, and no other check of the loader sees it."""
+    for path in sorted(saved.iterdir()):
+        if path.name == "digests.json":
+            continue
+        before = path.read_bytes()
+        path.write_bytes(before + b" ")
+        with pytest.raises(MakarError, match=rf"{path.name} does not match its digest"):
+            bundle.load(saved)
+        path.write_bytes(before)
+    assert bundle.load(saved)

@@ -5,24 +5,30 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import makar
+from makar.core.artifact import Artifact
 from makar.core.errors import MakarError
-from makar.provenance import keys
+from makar.provenance import credentials, keys
+from makar.provenance.authorship import Authorship
 from makar.provenance.findings import holds
 from makar.provenance.home import Home
+from makar.provenance.receipts import Mark, Receipt
 from makar.verbs import bundle, sample, withdraw
 from makar.verbs.chain import Chain
 from makar.verbs.detect import detect
 from makar.verbs.edit import crop, edit, replaced, resize, vouch
-from makar.verbs.guard import guard, remember_items
+from makar.verbs.guard import blocked, guard, objection, remember_items
 from makar.verbs.hand_over import hand_over
 from makar.verbs.issue import Origin, issue
-from makar.verbs.trace import trace
+from makar.verbs.trace import _data, trace
 from makar.verbs.verify import Verifier, verify, verify_bundle, verify_ledger
 
 COUNT = 3
@@ -444,3 +450,126 @@ def test_what_the_policy_blocks_is_not_trained_on_from_python_either(home: Path,
     (home / "policy.toml").write_text('blocked = ["digits"]')
     with pytest.raises(MakarError, match="the policy blocks digits"):
         start("gaussian", makar.data("digits"), budget="1 steps")
+
+
+def test_a_table_of_any_length_has_a_receipt_of_one_size(space: Workspace, tmp_path: Path) -> None:
+    """One digest stands for all rows, the id that a list of theirs had: 16,000 ids did not fit a credential."""
+    trained = bundle.load(space.bundle)
+    made = [replace(a, kind="rows", content={"a": i}) for i, a in enumerate(sample.sample(trained, 40))]
+    rows = [replace(made[i % 40], recipe=made[i % 40].recipe | {"index": i}) for i in range(16_000)]
+    issue(space.chain, Origin.of(trained, space.bundle, None, Mark(name=None)), rows, tmp_path / "t")
+    assert holds(verify(tmp_path / "t", space.verifier))
+    (listed,) = json.loads((tmp_path / "t" / "outputs.json").read_text())
+    assert listed["receipt"]["recipe"]["index"] == "0-15999"
+    assert len(json.dumps(listed)) < 10_000
+    receipt = Receipt.read(listed["receipt"], "it")
+    old = receipt.model_copy(update={"outputs": [a.id for a in rows]})
+    assert old.listed()["id"] == receipt.listed()["id"] == listed["id"]
+
+
+def test_earlier_outputs_keep_their_receipts_and_nobody_elses_file_is_replaced(space: Workspace) -> None:
+    trained, out = bundle.load(space.bundle), space.root / "more"
+    hand_over(space.chain, trained, out, 5, bundle=space.bundle)
+    hand_over(space.chain, trained, out, 2, seed=9, bundle=space.bundle)
+    assert [e["file"] for e in json.loads((out / "outputs.json").read_text())] == [f"{i:03d}.png" for i in range(5)]
+    assert holds(verify(out, space.verifier))
+    before = {p.name: p.read_bytes() for p in out.iterdir()}
+    (out / "001.png").write_bytes(b"a drawing of my own")
+    with pytest.raises(MakarError, match=r"001.png is there and would be replaced, and it was changed since"):
+        hand_over(space.chain, trained, out, 3, bundle=space.bundle)
+    (out / "001.png").write_bytes(before["001.png"])
+    (out / "005.png").write_bytes(b"another")
+    with pytest.raises(MakarError, match=r"005.png is there .* outputs.json does not list it"):
+        hand_over(space.chain, trained, out, 6, bundle=space.bundle)
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == before | {"005.png": b"another"}
+    for name in ("grid.png", "000.png", "000.png.c2pa", "outputs.json"):
+        other = space.root / f"of {name}"
+        other.mkdir()
+        (other / name).write_bytes(b"mine")
+        with pytest.raises(MakarError, match="would be replaced"):
+            hand_over(space.chain, trained, other, 1, bundle=space.bundle)
+        assert [p.name for p in other.iterdir()] == [name]
+
+
+def test_what_is_vouched_for_needs_no_receipt_and_is_said_to_be_what_it_is(space: Workspace) -> None:
+    photo, signed = space.root / "photo.tiff", space.root / "signed.tiff"
+    Image.new("RGB", (64, 48), (90, 120, 30)).save(photo)
+    vouch(photo, "digitalCapture", signed, space.chain)
+    found = verify(signed, space.verifier)
+    assert holds(found), [f for f in found if f.wrong]
+    note = space.root / "note.txt"
+    note.write_text("by hand")
+    vouch(note, "humanEdits", space.root / "signed.txt", space.chain)
+    assert holds(verify(space.root / "signed.txt", space.verifier))
+    (space.root / "empty.png").write_bytes(b"")
+    Image.new("RGB", (64, 64)).save(space.root / "wrong.png", format="JPEG")
+    (space.root / "words.jpg").write_text("no picture")
+    for name, why in (("empty.png", "empty"), ("wrong.png", "a JPEG named .png"), ("words.jpg", "not the .jpg file")):
+        with pytest.raises(MakarError, match=why):
+            vouch(space.root / name, "digitalCapture", space.root / f"signed {name}", space.chain)
+        assert any(why in f.why for f in verify(space.root / name, space.verifier))
+
+
+def test_what_a_model_made_needs_a_receipt_whoever_signed_it(space: Workspace) -> None:
+    own = space.chain.keys
+    assert own is not None
+    plain = space.root / "plain.png"
+    Image.new("L", (8, 8)).save(plain)
+    claim = credentials.Claim("a.png", "image/png", "trainedAlgorithmicMedia")
+    plain.write_bytes(credentials.sign(plain.read_bytes(), claim, own).data)
+    assert [f.what for f in verify(plain, space.verifier) if f.wrong] == ["receipt of plain.png"]
+
+
+def test_what_people_decided_is_in_the_history_of_an_output(space: Workspace) -> None:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    log = Authorship(space.out, space.chain.policy)
+    log.propose("000.png", now)
+    log.propose("001.png", now)
+    log.decide("000.png", "accept", "Ann", now)
+    log.decide("001.png", "reject", "Bob", now)
+    steps = trace(space.out / "000.png", space.verifier)
+    assert [s.kind for s in steps[:3]] == ["output", "decision", "receipt"]
+    assert "accept by Ann at 2026-01-02" in steps[1].why
+    assert steps[1].digest_ok
+    path = space.out / "authorship.jsonl"
+    path.write_text(path.read_text().replace("Ann", "Eve"))
+    assert trace(space.out / "000.png", space.verifier)[1].digest_ok is False
+
+
+def test_a_mix_is_traced_to_each_source_with_its_share(tmp_path: Path) -> None:
+    one, two = "pitch,loud\n1,2\n3,4\n5,6\n", "pitch,loud\n7,8\n"
+    (tmp_path / "one.csv").write_text(one)
+    (tmp_path / "two.csv").write_text(two)
+    members = "//".join(f"csv:{tmp_path / name}.csv" for name in ("one", "two"))
+    data = makar.data(f"mix:{members}", licence="CC0-1.0", held_out=1)
+    sources = [step for step in _data(data.manifest.model_dump(mode="json"), sound=True) if step.kind == "source"]
+    shares = {step.details["name"]: step.details["share"] for step in sources}
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert sorted(shares.values()) == [pytest.approx(0.25), pytest.approx(0.75)]
+    assert any("75 % of the items" in step.why for step in sources)
+    assert all("csv:" in name for name in shares)
+
+
+def test_what_the_policy_blocks_is_not_handed_over(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by the guard, with the chain off too, nor from Python."""
+    policy = space.chain.policy.model_copy(update={"blocked": ["dog"]})
+    texts = [Artifact("text", words, {"index": i}, ()) for i, words in enumerate(("a d0g ran", "a cat ran"))]
+    for on in (True, False):
+        chain = Chain(space.home, policy, on)
+        assert [bool(blocked(chain, a)) for a in texts] == [True, False]
+        assert objection(chain, texts[0], None, None) == "the output holds what the policy blocks: dog"
+        row = Artifact("rows", {"pet": "Dog", "age": 3}, {"index": 0}, ())
+        assert "dog" in objection(chain, row, None, None)
+    monkeypatch.setenv("MAKAR_HOME", str(space.home.root))
+    fitted = makar.load(space.bundle)
+    assert len(fitted.sample(2)) == 2
+    space.home.policy.write_text('blocked = ["digits"]\n')
+    with pytest.raises(MakarError, match="the policy blocks digits"):
+        fitted.sample(2)
+    fox = Artifact("text", "a fox", {"index": 1}, ())
+    space.home.policy.write_text('blocked = ["dog"]\n')
+    monkeypatch.setattr("makar.verbs.sample.sample", lambda *_: [texts[0], fox])
+    assert fitted.sample(2) == [fox]
+    monkeypatch.setattr("makar.verbs.sample.sample", lambda *_: [texts[0]])
+    with pytest.raises(MakarError, match="all 1 outputs were withheld"):
+        fitted.sample(1)

@@ -17,7 +17,7 @@ from makar.core.learner import Batch
 from makar.core.noise import Noise
 from makar.data import Dataset
 from makar.verbs import train
-from makar.verbs.budget import Budget
+from makar.verbs.budget import Budget, Clock
 
 STEPS = 120
 SETTINGS = {"width": 32}
@@ -124,3 +124,52 @@ def test_a_family_that_does_not_fit_says_which_do(ring: Dataset) -> None:
         train.fit("vea", ring, "1 steps")
     with pytest.raises(MakarError, match="has no setting 'widht'"):
         train.fit("vae", ring, "1 steps", settings={"widht": 3})
+
+
+@pytest.mark.parametrize("name", ["state.safetensors", "state.json"])
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[1, 2", b"\x00" * 64])
+def test_a_damaged_checkpoint_is_named_by_its_path(ring: Dataset, tmp_path: Path, name: str, damage: bytes) -> None:
+    run, _ = train.prepare("gaussian", ring, "2 steps", 0)
+    place = tmp_path / ".m.checkpoint"
+    train.save_checkpoint(run, place)
+    (place / name).write_bytes(damage)
+    with pytest.raises(MakarError, match=rf"the checkpoint {place} cannot be taken up: .*; remove it to begin anew"):
+        train.resume(run, place)
+
+
+def resumed_at(ring: Dataset, place: Path, budget: Budget, steps: int, spent: float = 0.0) -> train.Run:
+    """A run that goes on from the checkpoint of one that took so many steps and spent so many CPU seconds."""
+    first, _ = train.prepare("vae", ring, budget, seed=3, settings=SETTINGS)
+    first.clock = Clock(spent, spent)
+    with train.deterministic():
+        for _ in itertools.islice(train.training(first), steps):
+            pass
+    train.save_checkpoint(first, place)
+    second, _ = train.prepare("vae", ring, budget, seed=3, settings=SETTINGS)
+    assert train.resume(second, place)
+    return second
+
+
+def test_a_resumed_run_goes_on_with_the_chance_of_its_own_step(
+    ring: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Noise is keyed by the step of the whole run: no step's noise is drawn twice after a resume."""
+    run = resumed_at(ring, tmp_path / "c", Budget(steps=9), 5)
+    asked: list[int] = []
+    plain = Noise.step
+
+    def step(seed: int, step: int, *rest: object) -> Noise:
+        asked.append(step)
+        return plain(seed, step, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Noise, "step", step)
+    for _ in train.training(run):
+        pass
+    assert asked == [5, 6, 7, 8]
+
+
+def test_a_resumed_run_has_spent_what_it_had_spent(ring: Dataset, tmp_path: Path) -> None:
+    run = resumed_at(ring, tmp_path / "c", Budget(cpu=1000.0), 3, spent=400.0)
+    assert run.clock.cpu >= 400.0
+    assert run.clock.wall >= 400.0
+    assert run.clock.cpu < 500.0

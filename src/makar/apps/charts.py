@@ -15,8 +15,9 @@ from markupsafe import Markup, escape
 
 from makar.verbs.words import number, tidy
 
-_GLYPH = 7.4  # mean width of a character at the charts' 13 px, in a wide font
-_BOLD = 8.2
+_WIDTH = 400.0  # of a chart: a phone shows nearly all of it at its own size, a screen a quarter larger
+_GLYPH = 8.0  # mean width of a character at the charts' 14 px, in a wide font
+_BOLD = 8.8
 
 
 class Scale(ABC):
@@ -140,9 +141,10 @@ def scatter(
     columns: Sequence[Line] = (),
 ) -> Markup:
     """Points with names; levels across (`lines`) and down (`columns`); where asked, a staircase through the front."""
-    width, height, left, right, top, bottom = 460.0, 370.0, 48.0, 450.0, 34.0, 322.0
-    xs = scale([m.x for m in marks] + [c.value for c in columns], left + 8, right - 8, x.log)
+    width, height, right, top, bottom = _WIDTH, 370.0, _WIDTH - 10.0, 34.0, 322.0
     ys = scale([m.y for m in marks] + [level.value for level in lines], bottom - 6, top + 6, y.log)
+    left = _margin([tidy(tick) for tick in ys.ticks()])
+    xs = scale([m.x for m in marks] + [c.value for c in columns], left + 8, right - 8, x.log)
     parts = _frame(xs, ys, x.name, y.name, (left, right, top, bottom))
     taken: list[tuple[float, float, float, float]] = []
     for level in lines:
@@ -168,6 +170,17 @@ def scatter(
     return _svg(width, height, title, parts)
 
 
+def _margin(texts: Sequence[str]) -> float:
+    """Room for numbers left of an upright axis: what the longest takes, and the gap to the axis."""
+    return max([34.0, *(10.0 + len(text) * _GLYPH for text in texts)])
+
+
+def _at(at: float, text: str, width: float) -> float:
+    """Where a text set in the middle of `at` stands without leaving a chart of this width."""
+    half = len(text) * _GLYPH / 2
+    return round(min(max(at, half), width - half), 1)
+
+
 def _frame(xs: Scale, ys: Scale, x: str, y: str, box: tuple[float, float, float, float]) -> list[str]:
     left, right, _, bottom = box
     parts = [_text(2, 16, y, "axis-name"), _text(right, bottom + 40, x, "axis-name", "end")]
@@ -178,7 +191,7 @@ def _frame(xs: Scale, ys: Scale, x: str, y: str, box: tuple[float, float, float,
     for tick in xs.ticks():
         at = xs(tick)
         parts.append(f'<line class="tickmark" x1="{at}" x2="{at}" y1="{bottom}" y2="{bottom + 5}"/>')
-        parts.append(_text(at, bottom + 20, tidy(tick), "tick", "middle"))
+        parts.append(_text(_at(at, tidy(tick), _WIDTH), bottom + 20, tidy(tick), "tick", "middle"))
     parts.append(f'<line class="base" x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/>')
     return parts
 
@@ -202,7 +215,7 @@ def _label(
 ) -> str:
     """The mark's name where it covers nothing, on a hair line if that is further off; nothing if there is no room."""
     px, py = place
-    wide = len(mark.name) * (_BOLD if mark.kind == "front" else _GLYPH)
+    wide = 4.0 + len(mark.name) * (_BOLD if mark.kind == "front" else _GLYPH)  # short names may be all wide letters
     left, right, top, bottom = box
     for far in (0.0, 14.0, 28.0, 44.0):
         for dx, dy, anchor in (
@@ -217,7 +230,7 @@ def _label(
         ):
             x0 = px + dx - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
             area = (x0, py + dy - 11, x0 + wide, py + dy + 4)
-            if area[0] < left or area[2] > right + 10 or area[1] < top or area[3] > bottom:
+            if area[0] < left or area[2] > right + 8 or area[1] < top or area[3] > bottom:
                 continue
             if any(area[0] < t[2] and t[0] < area[2] and area[1] < t[3] and t[1] < area[3] for t in taken):
                 continue
@@ -239,7 +252,7 @@ class Row:
 
 def strip(rows: Sequence[Row], axis: Axis, title: str, lines: Sequence[Line] = ()) -> Markup:
     """One row a family: a dot for every seed, a bar from the lowest to the highest, a tick at the median."""
-    width, step, top = 460.0, 24.0, 46.0
+    width, step, top = _WIDTH, 24.0, 46.0
     left = 14.0 + max((len(r.name) * (_BOLD if r.kind == "front" else _GLYPH) for r in rows), default=40.0)
     right = width - (8.0 + max((len(r.note) for r in rows), default=0) * _GLYPH)
     bottom = top + step * len(rows)
@@ -249,7 +262,7 @@ def strip(rows: Sequence[Row], axis: Axis, title: str, lines: Sequence[Line] = (
     for tick in xs.ticks():
         at = xs(tick)
         parts.append(f'<line class="grid" x1="{at}" x2="{at}" y1="{top - 4}" y2="{bottom}"/>')
-        parts.append(_text(at, bottom + 17, tidy(tick), "tick", "middle"))
+        parts.append(_text(_at(at, tidy(tick), width), bottom + 17, tidy(tick), "tick", "middle"))
     edge = -math.inf
     for level in sorted(lines, key=lambda one: one.value):
         at = xs(level.value)
@@ -293,13 +306,14 @@ def whisker(value: float, low: float, high: float, xs: Scale, lines: Sequence[Li
 
 def curves(series: Sequence[Sequence[tuple[float, float]]], title: str) -> Markup:
     """Small lines over time, one a seed; heights are cut to the middle 98 %, so that a spike does not flatten them."""
-    width, height, left, right, top, bottom = 250.0, 130.0, 47.0, 244.0, 8.0, 106.0
+    width, height, right, top, bottom = 250.0, 130.0, 244.0, 8.0, 106.0
     every = sorted(y for line in series for _, y in line)
     cut = len(every) // 100
     shown = every[cut : len(every) - cut]
-    xs = Linear(0.0, max(x for line in series for x, _ in line) or 1.0, left, right)
     ys = scale(shown, bottom, top, log=False)
     ends = [ys.low + (ys.high - ys.low) * share for share in (0.08, 0.92)]
+    left = _margin([number(tick) for tick in ends])
+    xs = Linear(0.0, max(x for line in series for x, _ in line) or 1.0, left, right)
     parts = [f'<line class="base" x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}"/>']
     for tick in ends:
         parts.append(_text(left - 5, ys(tick) + 4, number(tick), "tick", "end"))

@@ -1,10 +1,11 @@
 """The command line. Every command is a thin caller of a verb; torch is imported only by those that need it.
 
-Exit codes: 0 success, 2 a user's mistake (one sentence on the error stream), 1 a failure of ours.
+Exit codes: 0 success, 2 a user's mistake (one sentence on the error stream), 1 a failure of ours, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
 import io
 import json
 import os
@@ -17,6 +18,7 @@ import typer
 from makar.apps import chain, governance, inquiry
 from makar.apps.chain import show
 from makar.apps.data_options import takes_data
+from makar.apps.interrupts import STOPPED, quiet
 from makar.core.errors import MakarError, plain
 
 app = typer.Typer(
@@ -52,6 +54,21 @@ Sets = Annotated[
 Codec = Annotated[
     str | None, typer.Option(help="How things become tensors; see `makar codecs` (default: as they are).")
 ]
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"makar {importlib.metadata.version('makar')}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_tell_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of makar itself."""
 
 
 def settings_from(pairs: list[str] | None) -> dict[str, Any]:
@@ -109,7 +126,9 @@ def train(
     budget: Annotated[
         str, typer.Option(help="20s (CPU), 30s wall, 500 steps, 1e12 flops, '0.05 usd', or several.")
     ] = "20s",
-    out: Out = Path("runs/model"),
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write (default: runs/FAMILY-DATA, and the seed where one is given).")
+    ] = None,
     seed: Seed = 0,
     settings: Sets = None,
     codec: Codec = None,
@@ -281,12 +300,13 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # names of files need not be text
     try:
-        app(standalone_mode=True)
+        with quiet():
+            app(standalone_mode=True)
     except MakarError as error:
         raise _refused(str(error)) from None
     except KeyboardInterrupt:
         typer.echo("makar: stopped", err=True)
-        raise SystemExit(130) from None
+        raise SystemExit(STOPPED) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None

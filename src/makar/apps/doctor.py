@@ -6,12 +6,13 @@ from importlib.util import find_spec
 from typing import Any
 
 from makar.verbs.machine import describe, installed
+from makar.verbs.words import listed
 
-_EXTRAS = {
+_EXTRAS = {  # extra: {what is installed: the module that it brings}
     "text": {"tokenizers": "tokenizers"},
     "tables": {"pyarrow": "pyarrow"},
     "hub": {"datasets": "datasets"},
-    "cluster": {"distributed": "dask"},
+    "cluster": {"distributed": "distributed"},
     "provenance": {
         "c2pa-python": "c2pa",
         "cryptography": "cryptography",
@@ -27,17 +28,23 @@ _HARMFUL = ("torchvision", "torchaudio")
 def examine() -> dict[str, Any]:
     """The machine, library versions, extras and known trouble, as plain data."""
     extras = {
-        extra: {name: installed(name) if find_spec(module) else None for module, name in needs.items()}
+        extra: {name: installed(name) if find_spec(module) else None for name, module in needs.items()}
         for extra, needs in _EXTRAS.items()
     }
+    core = {name: installed(name) for name in _CORE}
     trouble = [
+        f"{name} is not installed, and makar does not work without it; pip install makar"
+        for name, version in core.items()
+        if version is None
+    ]
+    trouble += [
         f"{name} is installed and cannot be loaded beside a CPU torch; it breaks other packages: pip uninstall {name}"
         for name in _HARMFUL
         if installed(name) is not None and "+cpu" in (installed("torch") or "")
     ]
     return {
         "machine": describe(),
-        "core": {name: installed(name) for name in _CORE},
+        "core": core,
         "extras": extras,
         "trouble": trouble,
     }
@@ -57,5 +64,7 @@ def report(found: dict[str, Any]) -> str:
         lines.append(
             f"extra {extra}: " + (f"missing {', '.join(missing)}; pip install 'makar[{extra}]'" if missing else has)
         )
-    lines += [f"trouble: {line}" for line in found["trouble"]] or ["nothing is wrong"]
+    lacking = [name for name, libraries in found["extras"].items() if None in libraries.values()]
+    well = f"nothing is wrong; without the optional {listed(lacking)}" if lacking else "nothing is wrong"
+    lines += [f"trouble: {line}" for line in found["trouble"]] or [well]
     return "\n".join(lines)

@@ -330,12 +330,13 @@ def _works(folder: Path, data: Dataset) -> list[Any]:
     if data.modality != "pictures":
         raise MakarError(f"styles are of pictures and text, and {data.name} holds {data.modality}")
     height, width, channels = data.train.things[0].shape
-    found = []
+    found, opened, tally = [], [], pictures.Tally()
     for path in filter(pictures.is_picture, listed):
         try:
-            picture = pictures.opened(path, pictures.Tally())
+            opened.append(pictures.opened(path, tally))
         except pictures.BadPicture as reason:
             raise MakarError(f"{path} cannot be used: {reason}; take it out of the folder") from None
+    for picture in (pictures.shallow(deep, tally) for deep in opened):
         plain = picture.convert("L" if channels == 1 else "RGB")
         fitted = ImageOps.fit(plain, (width, height), Image.Resampling.LANCZOS)
         values = np.asarray(fitted, np.float64).reshape(height, width, channels)

@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from makar.apps import report, table
+from makar.apps.interrupts import STOPPED
 from makar.core.errors import MissingExtra
 from makar.verbs.bundle import sha256
 from makar.verbs.chain import Chain
@@ -45,7 +46,10 @@ def race(
     retry: bool,
     as_json: bool,
 ) -> None:
-    """Compare, then show: the page and the table are made from what is in `out`, also after a race that was stopped."""
+    """Compare, then show: the page and the table are made from what is in `out`, also after a race that was stopped.
+
+    One that was stopped ends with exit code 130, so that a script does not take half of it for the whole.
+    """
     summary = compare(
         data,
         families,
@@ -67,8 +71,8 @@ def race(
     Chain.here().record("comparison", record | {"summary": sha256((out / SUMMARY).read_bytes())})
     if as_json:
         typer.echo(json.dumps(json.loads((out / SUMMARY).read_text(encoding="utf-8")), ensure_ascii=False, indent=1))
-        return
-    table.show(summary)
-    typer.echo(f"the page: {page}")
+    else:
+        table.show(summary)
+        typer.echo(f"the page: {page}")
     if summary.interrupted:
-        raise typer.Exit(130)
+        raise typer.Exit(STOPPED)

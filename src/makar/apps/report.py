@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 from makar.apps import charts
 from makar.apps.charts import Axis, Line, Mark, Row
 from makar.apps.glossary import explain
+from makar.apps.thumbnails import panels
 from makar.core import files
 from makar.verbs.protocol import PROTOCOL as PROTOCOL_FILE
 from makar.verbs.protocol import Cell, Preview, Protocol, read_results
@@ -29,6 +30,7 @@ from makar.verbs.verdict import NEAREST, RECALL, Stat
 from makar.verbs.words import counted, duration, number, short
 
 REPORT = "report.html"
+_GAP, _FRAME = 8, 26  # CSS pixels between two panels, and of a card's padding and border
 _TEMPLATES = Path(__file__).resolve().parent / "report"
 
 
@@ -85,6 +87,9 @@ def render(protocol: Protocol, cells: Sequence[Cell]) -> str:
         anchors=_anchor_rows(summary),
         charts=_charts(summary),
         measured=any(f.joules is not None for f in summary.families),
+        caveats=_caveats(summary),
+        panels=panels,
+        room=_room([real, *(c.preview for c in made)]),
         cloud=lambda preview, title: charts.cloud(preview.points, box, title),
         names=names,
         glossary=[(name, explain(name)) for name in names],
@@ -95,6 +100,25 @@ def render(protocol: Protocol, cells: Sequence[Cell]) -> str:
         raw=json.dumps(protocol.model_dump(mode="json") | {"digest": protocol.digest}, indent=2, ensure_ascii=False),
     )
     return page
+
+
+def _room(shown: Sequence[Preview | None]) -> int | None:
+    """Pixels that a card needs for one panel of pictures, or for two beside each other of three or more; else None."""
+    parts = next((panels(p.png, p.columns) for p in shown if p is not None), [])
+    if not parts:
+        return None
+    return parts[0].width + (parts[1].width + _GAP if len(parts) > 2 else 0) + _FRAME
+
+
+def _caveats(summary: Summary) -> list[tuple[str, str, list[str]]]:
+    """What was noted beside a score: its full name, the words, and the families of which they were said."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for f in summary.families:
+        for name, stat in f.scores.items():
+            for words in stat.caveats:
+                found.setdefault((name, words), []).append(f.family)
+    names = _names(summary)
+    return [(*key, found[key]) for key in sorted(found, key=lambda key: (names.index(key[0]), key[1]))]
 
 
 def _kind(f: FamilySummary) -> str:
@@ -172,8 +196,8 @@ def _names(summary: Summary) -> list[str]:
 
 
 def _breakable(name: str) -> Markup:
-    """A score's name that may break after a bracket, a sign or a hyphen and nowhere else."""
-    return Markup("<wbr>").join(escape(part) for part in re.findall(r"[^\[\]@;/-]*[\[\]@;/-]?", name))
+    """A name that may break after a bracket, a sign, a hyphen or an underscore and nowhere else."""
+    return Markup("<wbr>").join(escape(part) for part in re.findall(r"[^\[\]@;/_-]*[\[\]@;/_-]?", name))
 
 
 def _columns(summary: Summary) -> list[tuple[str, str]]:

@@ -26,10 +26,10 @@ def table(summary: Summary) -> RenderableType:
     """The table with the advice below it."""
     head = short(summary.headline).partition(" (")[0] if summary.headline else "score"
     roles = [role for role in _ROLES if role in summary.roles]
-    better = "higher" if summary.higher_is_better else "lower"
+    better, costs = "higher" if summary.higher_is_better else "lower", "costs are in CPU seconds"
     grid = Table(
         title=Text(f"{summary.data}: {summary.budget} of training each"),
-        caption=Text(f"{head}: {summary.headline}, {better} is better; costs are in CPU seconds"),
+        caption=Text(f"{head}: {summary.headline}, {better} is better; {costs}") if summary.headline else costs,
         title_style="bold",
         caption_style="dim",
         box=None,

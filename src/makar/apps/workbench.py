@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from makar.core.artifact import Artifact
+from makar.core.errors import MakarError
 from makar.core.score import Score
 from makar.data import Dataset
 from makar.data import load as load_data
@@ -23,6 +24,7 @@ from makar.verbs import sample as sampling
 from makar.verbs import score as scoring
 from makar.verbs.budget import Budget
 from makar.verbs.chain import Chain
+from makar.verbs.guard import blocked
 from makar.verbs.hand_over import hand_over
 from makar.verbs.permit import permit
 from makar.verbs.trained import Record, Trained
@@ -55,11 +57,18 @@ class Fitted:
         prompt: str = "",
         length: int | None = None,
     ) -> list[Artifact]:
-        """n things; each is an artifact whose `.content` is an array, a string or a row.
+        """n things, less those that the policy blocks: artifacts whose `.content` is an array, a string or a row.
 
-        Texts begin with `prompt` and have at most `length` characters, the prompt's among them.
+        Texts begin with `prompt` and have at most `length` characters. Raises MakarError where the policy blocks what
+        the model makes, or all of them.
         """
-        return sampling.sample(self.trained, n, seed, label, sampler, settings, None, prompt, length)
+        chain = Chain.here()
+        permit(chain, "sample", self.trained.manifest, [self.id])
+        made = sampling.sample(self.trained, n, seed, label, sampler, settings, None, prompt, length)
+        kept = [artifact for artifact in made if not blocked(chain, artifact)]
+        if not kept:
+            raise MakarError(f"all {n} outputs were withheld; the first: {blocked(chain, made[0])}")
+        return kept
 
     def score(self, data: Dataset, n: int | None = None, seed: int = 1) -> list[Score]:
         """Every metric that applies, with intervals."""

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from makar.apps import place
 from makar.apps.progress import follow
 from makar.core.errors import MakarError
 from makar.core.score import Score
@@ -27,6 +28,7 @@ from makar.verbs.guard import remember_items
 from makar.verbs.hand_over import hand_over
 from makar.verbs.permit import permit
 from makar.verbs.train import fit, prepare
+from makar.verbs.verify import listing
 from makar.verbs.words import short
 
 READING = 60.0
@@ -39,7 +41,7 @@ def train_one(
     options: dict[str, Any],
     budget: str,
     price: float | None,
-    out: Path,
+    out: Path | None,
     seed: int,
     settings: dict[str, Any],
     codec: str | None,
@@ -68,11 +70,15 @@ def train_one(
         typer.echo(f"{plan.family} on {data.name}, {limits.words()}, seed {seed}: {cost.words()}")
         if laid := fitted.words():
             typer.echo(f"codec {run.recipe['codec']}: {laid}")
-    checkpoint = out.with_name(f".{out.name}.checkpoint")
-    with follow(plan.family, quiet=as_json) as watch:
-        trained = fit(plan.family, data, limits, seed, checkpoint=checkpoint, watch=watch, **given)
-    scores = scoring.score(trained, data, scored, seconds=READING) if scored is not None else []
-    chain.save(trained, out, {"spec": spec, "options": options}, scores)
+    out = out or place.default(plan.family, data.name, seed)
+    place.require_free(out, run.recipe)
+    with place.claimed(out):
+        checkpoint = out.with_name(f".{out.name}.checkpoint")
+        with follow(plan.family, quiet=as_json) as watch:
+            trained = fit(plan.family, data, limits, seed, checkpoint=checkpoint, watch=watch, **given)
+        scores = scoring.score(trained, data, scored, seconds=READING) if scored is not None else []
+        place.require_free(out, run.recipe)  # it may have come to be there meanwhile
+        chain.save(trained, out, {"spec": spec, "options": options}, scores)
     remember_items(chain, data, trained)
     record = trained.record
     facts = {
@@ -124,7 +130,8 @@ def sample_from(
     trained = bundle.load(model)
     done = hand_over(chain, trained, out, n, seed, label, sampler, settings, model, prompt, length)
     if as_json:
-        typer.echo((out / "outputs.json").read_text(encoding="utf-8"))
+        new = {path.name for path in done.written}
+        typer.echo(json.dumps([e for e in listing(out) if e["file"] in new], ensure_ascii=False, indent=1))
         return
     _tell(trained.manifest, quiet=as_json)
     for sentence in done.withheld:

@@ -272,13 +272,61 @@ def _lock(handle: int, path: Path, seconds: float) -> None:
         time.sleep(0.002)
 
 
+@contextlib.contextmanager
+def claimed(path: Path | str, taken: str, seconds: float = 0.0) -> Iterator[None]:
+    """Hold a file that stands for something that one process at a time may do; it is gone when that is done.
+
+    Raises MakarError with the sentence `taken` where another process holds it for longer than `seconds`. Like `locked`
+    it is given back by the system when the process dies; a file that was left then claims nothing.
+    """
+    path = Path(path)
+    try:
+        disk.mkdir(path.parent)
+        handle = _claim(path, taken, time.monotonic() + seconds)
+    except OSError as error:
+        raise _explained(error, path) from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _claim(path: Path, taken: str, end: float) -> int:
+    import fcntl
+
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), os.stat(path)):
+                    return handle  # and not a file that its former holder has removed since it was opened
+        except BlockingIOError:
+            if time.monotonic() > end:
+                os.close(handle)
+                raise MakarError(taken) from None
+        os.close(handle)
+        time.sleep(0.002)
+
+
+def _swapping(path: Path) -> contextlib.AbstractContextManager[None]:
+    """Held while a directory is written or put right, whose other names beside it are the same for every process."""
+    return claimed(_beside(path, "lock"), f"{path} is being written by another process; wait until it is done", 30.0)
+
+
 def write_directory(path: Path | str, contents: Mapping[str, bytes]) -> None:
     """Write a directory of files so that it is there whole, or is as it was before.
 
     `contents` maps relative names to bytes. What was in the directory before is replaced.
     """
     path = Path(path)
-    recover(path)
+    with _swapping(path):
+        _swap_in(path, contents)
+
+
+def _swap_in(path: Path, contents: Mapping[str, bytes]) -> None:
+    _put_right(path)
     new, old = _beside(path, "new"), _beside(path, "old")
     try:
         disk.mkdir(new)
@@ -296,13 +344,19 @@ def write_directory(path: Path | str, contents: Mapping[str, bytes]) -> None:
         disk.remove(old)
     except OSError as error:
         with contextlib.suppress(OSError, MakarError):
-            recover(path)
+            _put_right(path)
         raise _explained(error, path) from error
 
 
 def recover(path: Path | str) -> None:
     """Put right what a crash within `write_directory` left: the old directory back in place, no leftovers."""
     path = Path(path)
+    if any(_beside(path, word).exists() for word in ("new", "old")):
+        with _swapping(path):
+            _put_right(path)
+
+
+def _put_right(path: Path) -> None:
     new, old = _beside(path, "new"), _beside(path, "old")
     if not path.exists() and old.exists():
         disk.rename(old, path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import difflib
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ _WIDE = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 TRAIN = ("train", "training")
+_LEFT_ABOUT = ("__MACOSX", "__pycache__", "$RECYCLE.BIN", "System Volume Information", "Thumbs.db", "desktop.ini")
 HELD_OUT = ("held_out", "test", "validation", "valid", "val")
 
 
@@ -33,6 +35,15 @@ def existing(argument: str, source: str) -> Path:
         raise MakarError(f"there is no '{argument}', nor a folder '{folder}'")
     near = difflib.get_close_matches(path.name, [p.name for p in folder.iterdir()], n=1, cutoff=0.5)
     raise MakarError(f"there is no '{argument}'" + (f" (did you mean '{near[0]}'?)" if near else ""))
+
+
+def left_about(parts: Sequence[str]) -> bool:
+    """Whether a path within a folder is what systems and tools leave about, and nobody's data.
+
+    Hidden files and folders (.DS_Store, .ipynb_checkpoints, ._photo.jpg), __MACOSX of unpacked archives, folders of
+    network drives and of Windows, and thumbnails' stores.
+    """
+    return any(part.startswith((".", "@")) or part in _LEFT_ABOUT for part in parts)
 
 
 def file_digest(path: Path) -> str:

@@ -121,7 +121,7 @@ class BayesianNetwork(PerClass, Completes):
         found = climb(lambda node, parents: scores(node, parents, strength), nodes, rules)
         self._settle(found, x, codes)
         if len(self.numeric) > 1:
-            for round_ in range(len(self.numeric)):
+            for round_ in range(2 * len(self.numeric)):
                 arc = self._untied(x, Noise.step(0, round_, _CHECKED, x.device))
                 if arc is None:
                     break
@@ -139,7 +139,8 @@ class BayesianNetwork(PerClass, Completes):
         self.warp.reset()
         self._regress(x, codes)
         if any(self._response(m).used for m in range(len(self.numeric))):
-            self._ancestral(Noise.step(1, 0, _CHECKED, x.device), None, x)
+            count = max(_CHECKED, min(4 * _CHECKED, _CHUNK // max(self.sizes)))
+            self._ancestral(Noise.step(1, 0, count, x.device), None, x)
 
     def _untied(self, x: Tensor, noise: Noise) -> tuple[int, int] | None:
         """The arc between two numbers whose correlation the network misses most, where one can be added.
@@ -156,8 +157,11 @@ class BayesianNetwork(PerClass, Completes):
             if float(missed[i, j]) < _MISSED:
                 return None
             first, last = sorted((self.numeric[i], self.numeric[j]), key=lambda node: places[node])
-            if not self.arcs[first, last] and int(self.arcs[:, last].sum()) <= self.config.parents:
-                return first, last
+            # where the arc is there, what they have in common may be missing: another parent of the later one
+            others = [p for p in self.parents[last] if places[p] < places[first]]
+            for parent, child in ((first, last), *((p, first) for p in others)):
+                if not self.arcs[parent, child] and int(self.arcs[:, child].sum()) <= self.config.parents:
+                    return parent, child
         return None
 
     def _counted(self, codes: Tensor) -> Tensor:

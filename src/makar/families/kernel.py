@@ -24,6 +24,7 @@ from makar.core.spaces import Categorical, Classes, Columns, Levels, Reals, Spac
 from makar.families._stat import Cells, OnePass, PerClass
 
 _CHUNK = 1 << 22  # numbers held at once while kernels are summed
+_PAIRS = 1 << 21  # pairs of a judge and an item whose distance is looked at
 _JUDGES = 400  # items of a class, at most, whose leave-one-out likelihood chooses the bandwidth
 
 
@@ -92,7 +93,8 @@ class Kernel(PerClass):
         y = x[:, self.numeric].double() if self.cells is None and self.codes else x.flatten(1).double()
         if self.cells is not None:
             y = self.cells.centres(x)
-        judges = torch.linspace(0, len(x) - 1, min(len(x), _JUDGES), device=x.device).long()
+        most = max(_JUDGES // 8, min(_JUDGES, _PAIRS // len(x)))  # fewer where each is judged by more
+        judges = torch.linspace(0, len(x) - 1, min(len(x), most), device=x.device).long()
         squares = _squares(y[judges], y)
         codes = x.flatten(1)[:, self.categorical].long()
         differs = codes[judges].unsqueeze(1) != codes

@@ -69,7 +69,7 @@ def frechet_of(a: Tensor, b: Tensor) -> float:
 class Frechet(Metric):
     """`fd[extractor]@n/m` against the held-out items; interval by a centred bootstrap over both sets."""
 
-    modalities = ("pictures", "text", "rows", "points")
+    modalities = ("pictures", "rows", "points")
 
     def __call__(self, reference: Reference, generated: Generated) -> list[Score]:
         real, made = reference.held_out.features, generated.sample.features

@@ -48,7 +48,7 @@ def kernel_distance(x: Tensor, y: Tensor) -> tuple[float, float]:
 class Kernel(Metric):
     """`kd[extractor]@n/m` against the held-out items; normal interval with the jackknife's standard error."""
 
-    modalities = ("pictures", "text", "points")
+    modalities = ("pictures", "points")
 
     def __call__(self, reference: Reference, generated: Generated) -> list[Score]:
         real, made = reference.held_out.features, generated.sample.features

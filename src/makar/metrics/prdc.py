@@ -62,7 +62,7 @@ class Prdc(Metric):
     for density.
     """
 
-    modalities = ("pictures", "text", "points")
+    modalities = ("pictures", "points")
 
     def __call__(self, reference: Reference, generated: Generated) -> list[Score]:
         real, made = reference.held_out.features, generated.sample.features

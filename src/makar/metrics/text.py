@@ -27,12 +27,13 @@ from numpy.typing import NDArray
 
 from makar.core.score import Generated, Metric, Reference, Score
 from makar.metrics._intervals import Array, centred, of_mean, resamples, wilson
+from makar.metrics._windows import Overlap, characters
 
 BUDGET = 2000  # words that distinct-n is taken over
 CHARACTERS, WORDS = 50, 13
 SEEN = 0.05  # the check fires if a share exceeds twice the held-out text's by so much
 _RESAMPLES = 100
-Words = NDArray[np.uint64]
+_PHRASE = 4  # words that held-out texts have at least, or distinct-n and repetition are left out
 
 
 def grams(words: Sequence[Any], n: int) -> list[tuple[Any, ...]]:
@@ -59,82 +60,6 @@ def shared(texts: Sequence[Sequence[str]], n: int = 4) -> Array:
     return np.array([np.mean([holders[g] > 1 for g in found]) for found in each if found], dtype=np.float64)
 
 
-class Windows:
-    """Hashes of all windows of a length in a sequence of symbols, by prefix sums of a polynomial modulo 2^64.
-
-    Every symbol has a random odd 64-bit value, so that unequal windows agree with a chance of about 2^-60.
-    """
-
-    def __init__(self, symbols: NDArray[np.int64], values: Words) -> None:
-        self.length = len(symbols)
-        powers = np.full(self.length + 1, 0x9E3779B97F4A7C15, dtype=np.uint64)
-        powers[0] = 1
-        self._inverse = np.full(self.length + 1, pow(0x9E3779B97F4A7C15, -1, 1 << 64), dtype=np.uint64)
-        self._inverse[0] = 1
-        with np.errstate(over="ignore"):
-            powers, self._inverse = np.cumprod(powers), np.cumprod(self._inverse)
-            sums = np.cumsum(values[symbols] * powers[:-1], dtype=np.uint64)
-        self._sums = np.concatenate([np.zeros(1, dtype=np.uint64), sums])
-
-    def __call__(self, width: int) -> Words:
-        """One hash for every window, (length - width + 1,); none where the sequence is shorter."""
-        if width > self.length:
-            return np.empty(0, dtype=np.uint64)
-        with np.errstate(over="ignore"):
-            hashes: Words = (self._sums[width:] - self._sums[:-width]) * self._inverse[: self.length - width + 1]
-        return hashes
-
-
-class Overlap:
-    """Which windows of some sequences occur in a corpus. Windows never cross from one sequence into the next."""
-
-    def __init__(self, corpus: Sequence[NDArray[np.int64]], samples: Sequence[NDArray[np.int64]]) -> None:
-        top = 1 + max((int(s.max()) for s in (*corpus, *samples) if len(s)), default=0)
-        chance = np.random.Generator(np.random.Philox(0))
-        values = chance.integers(0, 1 << 63, top + 2, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-        # unlike ends in corpus and samples: a window that crosses one is never found
-        self._corpus = Windows(_joined(corpus, top), values)
-        self._samples = Windows(_joined(samples, top + 1), values)
-        self._spans: list[tuple[int, int]] = []
-        start = 0
-        for s in samples:
-            self._spans.append((start, start + len(s)))
-            start += len(s) + 1
-
-    def seen(self, width: int) -> list[NDArray[np.bool_]]:
-        """For each sample, whether each of its windows of this width occurs in the corpus."""
-        mine, theirs = self._samples(width), self._corpus(width)
-        wanted = np.unique(mine)
-        # most of the corpus' hashes are no sample's: a table of their low bits sieves them before the exact look-up
-        sieve = np.zeros(1 << 22, dtype=np.bool_)
-        low = np.uint64((1 << 22) - 1)
-        sieve[(wanted & low).astype(np.int64)] = True
-        candidates = theirs[sieve[(theirs & low).astype(np.int64)]]
-        found = np.isin(mine, candidates)
-        return [found[a : max(a, b - width + 1)] for a, b in self._spans]
-
-    def longest(self) -> int:
-        """Width of the longest window that occurs in the corpus, by bisection: if one does, so do its parts."""
-        low, high = 0, max((b - a for a, b in self._spans), default=0)
-        while low < high:
-            width = (low + high + 1) // 2
-            if any(bool(s.any()) for s in self.seen(width)):
-                low = width
-            else:
-                high = width - 1
-        return low
-
-
-def _joined(sequences: Sequence[NDArray[np.int64]], end: int) -> NDArray[np.int64]:
-    stop = np.array([end], dtype=np.int64)
-    return np.concatenate([part for s in sequences for part in (s, stop)] or [stop])
-
-
-def characters(text: str) -> NDArray[np.int64]:
-    """Code points."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.int64)
-
-
 class Text(Metric):
     """Names end in `@<samples>`. Intervals over samples: centred bootstrap for distinct-n, normal for the means and for
     the shares (a ratio of sums, by linearisation; Wilson's where all or none was seen); the longest match has none.
@@ -147,8 +72,11 @@ class Text(Metric):
         texts, corpus = list(generated.sample.things), list(reference.train.things)
         if not texts:
             return []
-        words = [re.findall(r"\S+", t) for t in texts]
-        return _variety(words) + _copies(texts, _cut(list(reference.held_out.things), sum(map(len, texts))), corpus)
+        held = list(reference.held_out.things)
+        # names and formulae are of a word or two: what is said of phrases is not for them
+        phrases = not held or float(np.median([len(t.split()) for t in held])) >= _PHRASE
+        scores = _variety([re.findall(r"\S+", t) for t in texts]) if phrases else []
+        return scores + _copies(texts, _cut(held, sum(map(len, texts))), corpus)
 
 
 def _variety(words: list[list[str]]) -> list[Score]:
@@ -220,8 +148,8 @@ def _copies(texts: list[str], held: list[str], corpus: list[str]) -> list[Score]
     ):
         overlap = made if unit == "chars" else Overlap(theirs, mine)
         seen = overlap.seen(width)
-        if not any(len(s) for s in seen):
-            continue
+        if 2 * sum(len(s) > 0 for s in seen) < count:
+            continue  # most texts are too short to hold any
         value, low, high = _share(seen)
         known = _share(Overlap(theirs, fresh).seen(width))[0] if fresh else 0.0
         caveats: tuple[str, ...] = (f"held-out text: {known:.3f}",)

@@ -39,7 +39,7 @@ def separability(model: object, made: Array, real: Array) -> tuple[float, float]
 class TwoSample(Metric):
     """`c2st-logistic` and `c2st-boosting`, mean AUC over five folds; normal interval from DeLong's variances."""
 
-    modalities = ("pictures", "text", "points")
+    modalities = ("pictures", "points")
 
     def __call__(self, reference: Reference, generated: Generated) -> list[Score]:
         real, made = reference.held_out.features, generated.sample.features

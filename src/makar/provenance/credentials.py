@@ -18,7 +18,7 @@ from typing import Any, Literal
 import makar
 from makar.core import clock
 from makar.core.errors import MakarError
-from makar.provenance import _c2pa, _reading
+from makar.provenance import _c2pa, _holes, _reading
 from makar.provenance._reading import ModelIngredient as ModelIngredient
 from makar.provenance._reading import State as State
 from makar.provenance._reading import Step as Step
@@ -27,6 +27,7 @@ from makar.provenance.media import MEDIA as MEDIA
 from makar.provenance.media import SOURCE_TYPES
 from makar.provenance.media import embeds as embeds
 from makar.provenance.media import media_type as media_type
+from makar.provenance.media import misnamed as misnamed
 from makar.provenance.receipts import LABEL
 
 SourceType = Literal[
@@ -114,8 +115,14 @@ def sign(data: bytes, claim: Claim, keys: Keys) -> Signed:
     a credential already and no parent is given: that one would be lost.
     """
     embed = embeds(claim.media_type)
-    if embed and claim.parent is None and read(data, claim.media_type, None, Anchors()).state != "absent":
-        raise MakarError(f"{claim.title} has a credential already; give it as the parent, so that its history is kept")
+    if embed and claim.parent is None:
+        before = read(data, claim.media_type, None, Anchors())
+        if before.state == "fails" and not before.history:
+            raise MakarError(f"{claim.title} cannot be signed as {claim.media_type}: {before.why}")
+        if before.state != "absent":
+            raise MakarError(
+                f"{claim.title} has a credential already; give it as the parent, so that its history is kept"
+            )
     signed, store = _c2pa.sign(data, claim.media_type, _manifest(claim, keys), keys, embed)
     return Signed(signed, None if embed else store)
 
@@ -131,6 +138,8 @@ def read(data: bytes, media_type: str, sidecar: bytes | None, anchors: Anchors) 
     history = _reading.steps(found)
     newest = history[-1]
     state, why = _verdict(newest, history, str(found.store.get("validation_state")))
+    if state != "fails" and (loose := _holes.altered(data, sidecar)) is not None:
+        state, why = "fails", f"it is not as it was when it was signed: {loose}"
     if state == "fails":
         return Reading(state, why, newest.signer, newest.time, history=history)
     return Reading(state, why, newest.signer, newest.time, _reading.receipt(found), history, _reading.by_model(history))

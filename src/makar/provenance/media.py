@@ -48,6 +48,45 @@ def embeds(media_type: str) -> bool:
     return media_type in EMBEDDED.values()
 
 
+_BEGINNINGS = (
+    (b"\x89PNG\r\n\x1a\n", "a PNG", ("image/png",)),
+    (b"\xff\xd8\xff", "a JPEG", ("image/jpeg",)),
+    (b"GIF8", "a GIF", ("image/gif",)),
+    (b"II*\0", "a TIFF", ("image/tiff",)),
+    (b"MM\0*", "a TIFF", ("image/tiff",)),
+    (b"BM", "a BMP", ()),
+    (b"%PDF", "a PDF", ()),
+    (b"PK\x03\x04", "a ZIP archive", ()),
+    (b"fLaC", "a FLAC", ("audio/flac",)),
+    (b"ID3", "an MP3", ("audio/mpeg",)),
+)
+
+
+_MP4 = ("audio/mp4", "video/mp4", "image/avif")
+_CERTAIN = ("image/png", "image/jpeg", "image/gif", "image/tiff", "image/webp")  # always begin as said above
+
+
+def kind_of(data: bytes) -> tuple[str, tuple[str, ...]] | None:
+    """What a file is by its first bytes, in words, and the media types that this can be; None where they do not say."""
+    if data[4:8] == b"ftyp":
+        return ("an AVIF", ("image/avif",)) if data[8:12] in (b"avif", b"avis") else ("an MP4", _MP4)
+    if data[:4] == b"RIFF":
+        return {b"WEBP": ("a WebP", ("image/webp",)), b"WAVE": ("a WAV", ("audio/wav",))}.get(data[8:12])
+    return next(((words, types) for start, words, types in _BEGINNINGS if data.startswith(start)), None)
+
+
+def misnamed(name: str, data: bytes) -> str | None:
+    """Why a file's bytes are not what its name says, in a clause; None where they are, or do not say."""
+    if not data:
+        return "it is empty"
+    wanted, found = media_type(name), kind_of(data)
+    if not embeds(wanted) or wanted == "image/svg+xml":
+        return None
+    if found is None:
+        return f"it is not the {Path(name).suffix.lower()} file that its name says" if wanted in _CERTAIN else None
+    return None if wanted in found[1] else f"it is {found[0]} named {Path(name).suffix.lower()}"
+
+
 _IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 
 SOURCE_TYPES = {

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -24,10 +24,10 @@ FOLDER = Path(__file__).with_name("profiles")
 NO_ADVICE = "Not legal advice."
 _LARGEST = 1 << 20  # bytes of a profile that are read
 
-Outcome = Literal["met", "missing", "not covered", "not looked at"]
-"""met: the evidence is there. missing: it was looked for and is not. not covered: makar has no check for the duty.
-not looked at: some of the evidence belongs to another thing than the one looked at (a model's card, say, and this is
-an output)."""
+Outcome = Literal["met", "missing", "not applicable", "not covered", "not looked at"]
+"""met: the evidence is there. missing: it was looked for and is not. not applicable: the evidence shows that the duty
+does not bind here, as below a threshold. not covered: makar has no check for the duty. not looked at: some of the
+evidence belongs to another thing than the one looked at (a model's card, say, and this is an output)."""
 
 Function = Literal["govern", "map", "measure", "manage"]
 """The four functions of the NIST AI Risk Management Framework 1.0 (AI 100-1, part 2)."""
@@ -43,6 +43,7 @@ class Requirement(BaseModel):
     citation: str
     evidence: list[str] = []  # keys, as listed in verbs/evidence.py
     needs: Literal["all", "any"] = "all"
+    unless: str = ""  # the evidence that shows that the duty does not apply
     blocks_release: bool = False
     obtain: str  # how to get what is missing, or why makar cannot
     functions: list[Function] = []
@@ -158,7 +159,7 @@ class Report:
     def counts(self) -> dict[str, int]:
         """How many requirements stand how."""
         seen = Counter(answer.outcome for answer in self.answers)
-        return {outcome: seen[outcome] for outcome in ("met", "missing", "not covered", "not looked at")}
+        return {outcome: seen[outcome] for outcome in get_args(Outcome)}
 
     def words(self) -> str:
         """For people, as plain text."""
@@ -168,6 +169,9 @@ class Report:
             asked = answer.requirement
             stop = ", blocks a release" if answer.blocks else ""
             lines.append(f"{answer.outcome.upper()}{stop}: {asked.id}: {asked.duty} [{asked.citation}]")
+            if answer.outcome == "not applicable":
+                lines.append(f"    below the threshold: {answer.evidence[0].why}")
+                continue
             lines += [f"    {'has' if e.held else 'lacks'} {e.key}: {e.why}" for e in answer.evidence]
             if answer.outcome in ("missing", "not covered"):
                 lines.append(f"    {asked.obtain}")
@@ -219,8 +223,13 @@ def check(profile: Profile, evidence: Mapping[str, Evidence]) -> Report:
 
 
 def _answer(asked: Requirement, evidence: Mapping[str, Evidence]) -> Answer:
+    if asked.unless in evidence and evidence[asked.unless].held:
+        return Answer(asked, "not applicable", (evidence[asked.unless],))
     seen = tuple(evidence[key] for key in asked.evidence if key in evidence)
-    return Answer(asked, _outcome(asked, seen), seen)
+    outcome = _outcome(asked, seen)
+    if asked.unless and asked.unless not in evidence and outcome == "missing":
+        outcome = "not looked at"  # it may not apply
+    return Answer(asked, outcome, seen)
 
 
 def _outcome(asked: Requirement, seen: Sequence[Evidence]) -> Outcome:

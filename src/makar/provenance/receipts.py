@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,6 +19,38 @@ from makar.core.errors import MakarError
 
 LABEL = "org.makar.receipt"
 """The name of the assertion that holds a receipt within a credential."""
+
+
+_RUNS = 32  # stretches of indices that are written out
+
+
+def together(ids: Sequence[str]) -> str:
+    """One id for several artifacts, a digest over theirs in order: so a table of any length has a short receipt."""
+    return digest(list(ids))
+
+
+def indices(numbers: Sequence[int]) -> str | dict[str, Any]:
+    """Indices of a seed's outputs as stretches, "0-11,13-15999"; of very many stretches the count and a digest."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    if len(runs) > _RUNS:
+        return {"count": len(numbers), "sha256": digest(list(numbers))}
+    return ",".join(f"{a}-{b}" if a < b else f"{a}" for a, b in runs)
+
+
+def classes(labels: Sequence[int | None]) -> int | dict[str, Any] | None:
+    """The class of several outputs where they have one in common, else how many there are of each, and a digest.
+
+    Where no class was asked for they were drawn with the same seed, and are drawn again with it.
+    """
+    if len(set(labels)) == 1:
+        return labels[0]
+    counts = Counter(map(str, labels))
+    return {"counts": dict(sorted(counts.items())), "sha256": digest(list(labels))}
 
 
 class Mark(BaseModel):
@@ -51,8 +85,8 @@ class Receipt(BaseModel):
     kind: str  # modality
     media_type: str
     content: str  # sha256 of the file's bytes before a credential was put in
-    outputs: list[str]  # ids of the artifacts in it: one, or for a table every row's
-    recipe: dict[str, Any]  # sampler, settings, seed, index, label: how to make it again
+    outputs: list[str]  # the id of the artifact in it, or of several one `together`; once the ids of all of them
+    recipe: dict[str, Any]  # sampler, settings, seed, index, label: how to make it again; of several see `indices`
     model: str  # the model's id
     family: str
     bundle: str  # sha256 of the bundle's digests.json; "" where the model was never saved
@@ -72,7 +106,7 @@ class Receipt(BaseModel):
 
     def listed(self) -> dict[str, Any]:
         """What the entry of outputs.json says of the file besides: the id of its artifact or of all of them, ..."""
-        made = self.outputs[0] if len(self.outputs) == 1 else digest(self.outputs)
+        made = self.outputs[0] if len(self.outputs) == 1 else together(self.outputs)
         return {"id": made, "kind": self.kind, "recipe": self.recipe, "parents": [self.model]}
 
     def canonical(self) -> str:

@@ -57,6 +57,7 @@ OFF: dict[str, Any] = {"on": False, "why": "saved without a workspace", "signer"
 
 
 SCORES = "score.json"
+_KNOWN = frozenset({*_NAMES[2], SCORES, SEAL, SIGNATURE, "digests.json"})
 
 
 def contents(trained: Trained, chain: Mapping[str, Any] = OFF, scores: Sequence[Score] = ()) -> dict[str, bytes]:
@@ -117,11 +118,15 @@ def save(
     sign: Callable[[Mapping[str, bytes]], bytes] | None = None,
     scores: Sequence[Score] = (),
 ) -> Path:
-    """Write a bundle. A bundle that is there already is replaced; any other folder is refused."""
+    """Write a bundle. A bundle that is there already is replaced; any other folder, or one with more in it, is not."""
     path = Path(path)
     files.recover(path)
     if path.exists() and not (path / "digests.json").exists() and (path.is_file() or any(path.iterdir())):
         raise MakarError(f"{path} is there already and is not a bundle; choose another place or remove it")
+    if path.is_dir() and (more := sorted({p.name for p in path.iterdir()} - _KNOWN)):
+        raise MakarError(
+            f"{path} holds {more[0]}, which is no part of a bundle and would be lost; choose another place"
+        )
     found = contents(trained, chain, scores)
     if sign is not None:
         found[SIGNATURE] = sign(found)

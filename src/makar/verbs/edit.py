@@ -67,7 +67,7 @@ def edit(source: Path, step: Edit, out: Path, chain: Chain, note: str = "") -> P
         raise MakarError("an edit is recorded by signing it, and there are no keys; make them with: makar keys init")
     if out.exists():
         raise MakarError(f"{out} is there already; choose another name")
-    data, media_type = source.read_bytes(), credentials.media_type(source)
+    data, media_type = _honest(source), credentials.media_type(source)
     side = source.with_name(f"{source.name}.c2pa")
     sidecar = side.read_bytes() if side.is_file() else None
     before = credentials.read(data, media_type, sidecar, chain.anchors)
@@ -98,12 +98,20 @@ def vouch(source: Path, kind: str, out: Path, chain: Chain) -> Path:
         raise MakarError(f"{out} is there already; choose another name")
     if kind not in get_args(Vouched):
         raise MakarError(f"'{kind}' is no kind of origin; there is: {', '.join(get_args(Vouched))}")
-    data, media_type = source.read_bytes(), credentials.media_type(source)
+    data, media_type = _honest(source), credentials.media_type(source)
     claim = Claim(title=out.name, media_type=media_type, source_type=cast(Vouched, kind), receipt=None, model=None)
     signed = credentials.sign(data, claim, keys)
     chain.record("vouch", {"of": sha256(data), "to": sha256(signed.data), "kind": kind})
     _write(out, signed)
     return out
+
+
+def _honest(source: Path) -> bytes:
+    """The bytes of a file that are what its name says."""
+    data = source.read_bytes()
+    if why := credentials.misnamed(source.name, data):
+        raise MakarError(f"{source} cannot be signed: {why}; give the file itself under its right name")
+    return data
 
 
 def _write(out: Path, signed: credentials.Signed) -> None:

@@ -76,6 +76,14 @@ class File:
     artifacts: tuple[Artifact, ...]
 
 
+def names(kind: str, n: int) -> list[str]:
+    """The files that n artifacts of a kind become."""
+    if kind in ("pictures", "text"):
+        suffix = "png" if kind == "pictures" else "txt"
+        return [*(f"{i:03d}.{suffix}" for i in range(n)), *([PREVIEW] if kind == "pictures" else [])]
+    return ["rows.csv"] if kind == "rows" else ["points.csv", PREVIEW]
+
+
 def encoded(
     artifacts: Sequence[Artifact], levels: int = 256, finish: Callable[[np.ndarray], np.ndarray] = lambda p: p
 ) -> list[File]:

@@ -16,6 +16,7 @@ import numpy as np
 from makar.core.artifact import Artifact
 from makar.data import Dataset, pii
 from makar.provenance import nearest, verbatim
+from makar.provenance.moderation import Blocklist
 from makar.provenance.receipts import Nearness
 from makar.verbs.audits import indices, style
 from makar.verbs.chain import Chain
@@ -88,6 +89,8 @@ def _in_levels(thing: Any, levels: int, wanted: int) -> Any:
 def objection(chain: Chain, artifact: Artifact, distance: Nearness | None, quotes: verbatim.Quotes | None) -> str:
     """Why an output is withheld, in a sentence; empty where it is not."""
     policy = chain.policy
+    if why := blocked(chain, artifact):
+        return why
     if not chain.on:
         return ""
     if distance is not None and (why := nearest.objection(distance, policy.copies)):
@@ -101,6 +104,12 @@ def objection(chain: Chain, artifact: Artifact, distance: Nearness | None, quote
     if policy.pii == "refuse" and text is not None and (found := pii.find(text)):
         return f"it holds what looks like personal data ({', '.join(sorted({f.kind for f in found}))})"
     return ""
+
+
+def blocked(chain: Chain, artifact: Artifact) -> str:
+    """Why an output that holds words that the policy blocks is withheld, chain on or off; empty where it is not."""
+    text = words_of(artifact) if chain.policy.blocked else None
+    return "" if text is None else Blocklist(tuple(chain.policy.blocked)).refusal(text, "output") or ""
 
 
 def words_of(artifact: Artifact) -> str | None:

@@ -15,7 +15,7 @@ from makar.core.artifact import Artifact
 from makar.core.errors import MakarError
 from makar.provenance.moderation import Blocklist
 from makar.provenance.receipts import Mark
-from makar.verbs import sample
+from makar.verbs import _outputs, export, sample
 from makar.verbs.bundle import read, sha256
 from makar.verbs.chain import Chain
 from makar.verbs.guard import guard
@@ -75,6 +75,7 @@ def hand_over(
     permit(chain, "sample", trained.manifest, [trained.id])
     if refused := Blocklist(tuple(chain.policy.blocked)).refusal(prompt, "prompt"):
         raise MakarError(f"{refused}; ask for something else, or change the policy")
+    _outputs.require_ours(out, export.names(trained.manifest.modality, n))
     if bundle is not None:
         require_vouched(chain, bundle)
     mark, said = chain.watermark(trained, sample.default_sampler(trained, sampler, settings, prompt, length))

@@ -21,10 +21,10 @@ from makar.core.clock import now
 from makar.core.errors import MakarError
 from makar.core.watermark import Watermark
 from makar.data import rights
-from makar.provenance import credentials, labels
+from makar.provenance import credentials, labels, receipts
 from makar.provenance.credentials import Claim, ModelIngredient
 from makar.provenance.receipts import Mark, Nearness, Receipt
-from makar.verbs import export
+from makar.verbs import _outputs, export
 from makar.verbs.bundle import sha256
 from makar.verbs.chain import Chain, signs
 from makar.verbs.export import File
@@ -55,10 +55,20 @@ def issue(
 ) -> list[Path]:
     """Write artifacts of one kind into a folder with their receipts; returns the files, `outputs.json` last.
 
-    `nearest` says of each artifact how near it is to the training data, where that is known.
+    `nearest` says of each artifact how near it is to the training data, where that is known. Earlier outputs in the
+    folder are replaced by those of the same name and else keep their receipts; raises MakarError where a file of
+    another origin would be replaced.
     """
     if not artifacts:
         raise MakarError("there is nothing to write: no output was made, or all were withheld")
+    with _outputs.claimed(out):
+        _outputs.require_ours(out, export.names(artifacts[0].kind, len(artifacts)))
+        return _issue(chain, origin, artifacts, out, nearest)
+
+
+def _issue(
+    chain: Chain, origin: Origin, artifacts: Sequence[Artifact], out: Path, nearest: Sequence[Nearness | None]
+) -> list[Path]:
     near = {a.id: n for a, n in zip(artifacts, nearest, strict=False) if n is not None}
     written: list[Path] = []
     listing: list[dict[str, Any]] = []
@@ -74,9 +84,9 @@ def issue(
         if file.name != export.PREVIEW:
             listing.append(listed)
         entries.append(("output", recorded(listed, receipt)))
-    files.write_json(out / "outputs.json", listing)
+    written.append(_outputs.listed(out, listing))
     chain.record_all(entries)
-    return [*written, out / "outputs.json"]
+    return written
 
 
 def described(chain: Chain, origin: Origin, file: File, nearest: Nearness | None) -> tuple[File, Receipt]:
@@ -129,14 +139,16 @@ def receipt_for(chain: Chain, origin: Origin, file: File, put_on: list[str], nea
     """What this file is, where it comes from and what it may be used for."""
     trained = origin.trained
     first, prompt = without_prompt(chain, origin, file.artifacts[0].recipe)
-    recipe = first if len(file.artifacts) == 1 else first | {"index": [a.recipe["index"] for a in file.artifacts]}
-    if len(file.artifacts) > 1:
-        recipe = recipe | {"label": [a.recipe["label"] for a in file.artifacts]}
+    made, recipe = [a.id for a in file.artifacts], first
+    if len(made) > 1:
+        index, label = ([a.recipe[key] for a in file.artifacts] for key in ("index", "label"))
+        recipe = first | {"index": receipts.indices(index), "label": receipts.classes(label)}
+        made = [receipts.together(made)]
     return Receipt(
         kind=file.artifacts[0].kind,
         media_type=file.media_type,
         content=sha256(file.data),
-        outputs=[a.id for a in file.artifacts],
+        outputs=made,
         recipe=recipe,
         model=trained.id,
         family=trained.family,

@@ -16,19 +16,21 @@ from torch import Tensor
 
 from makar.core import registry
 from makar.core.codec import Codec
-from makar.core.model import HasLogProb, LogProb, Model
+from makar.core.model import HasLogProb, LogProb, Model, ScoresSymbols
 from makar.core.noise import Noise, seed_from
 from makar.core.score import Generated, Metric, Reference, Sample, Score
 from makar.core.spaces import Classes, Tokens
 from makar.data import Dataset
 from makar.metrics import _extractors
 from makar.metrics._extractor import Extractor
+from makar.metrics._facts import READ
 from makar.verbs.sample import draw
 from makar.verbs.train import fit, make_codec
 from makar.verbs.trained import Trained
 
 _ROWS = 64  # held-out rows a likelihood is computed for at a time
 _TRIED = 8  # held-out things that are read to see what reading costs
+_STRETCH = 4000  # characters of a long text that are read at a time where seconds count
 _MANY, _FEW = 1000, 100
 
 
@@ -147,9 +149,21 @@ def rolling_log_prob(model: Model, x: Tensor, seed: int = 0) -> LogProb:
     if not windows:
         return first
     rows = torch.stack(windows)
-    whole = _in_parts(model, rows, None, seed)
-    context = _in_parts(model, rows[:, : length - half], None, seed)
-    return LogProb(torch.cat([first.nats, whole.nats - context.nats]), whole.kind)
+    new = _beyond(model, rows, length - half, seed)
+    return LogProb(torch.cat([first.nats, new.nats]), new.kind)
+
+
+def _beyond(model: Model, rows: Tensor, context: int, seed: int) -> LogProb:
+    """Log-likelihood of what stands behind the first `context` symbols of each row, given those.
+
+    In one pass where the model says it symbol by symbol; else that of the row less that of its beginning.
+    """
+    if not isinstance(model, ScoresSymbols):
+        whole = _in_parts(model, rows, None, seed)
+        return LogProb(whole.nats - _in_parts(model, rows[:, :context], None, seed).nats, whole.kind)
+    with torch.no_grad():
+        parts = [model.symbol_nats(part)[:, context:].double().sum(1) for part in rows.split(_ROWS)]
+    return LogProb(torch.cat(parts), "exact")
 
 
 @dataclass(frozen=True)
@@ -159,17 +173,21 @@ class HeldOut:
     log_prob: LogProb
     units: int
     volume: float
+    share: float = 1.0  # of the held-out things, how many were read
 
 
 def held_out(trained: Trained, data: Dataset, seed: int = 0, seconds: float | None = None) -> HeldOut | None:
     """The likelihood of the held-out things under a model; None where it has none.
 
     With a limit in CPU seconds, of as many of them as it pays for, in an order that the seed decides: a sum over a
-    random part, so its bits are unbiased and only their interval is wider.
+    random part, so its bits are unbiased and only their interval is wider. Long texts are read in stretches then, or
+    the first book would take it all.
     """
     if not isinstance(trained.model, HasLogProb):
         return None
     things, labels = data.held_out.things, data.held_out.labels
+    if seconds is not None and data.modality == "text" and labels is None:
+        things = _stretches(things)
     generator = torch.Generator().manual_seed(seed_from(seed, "held out"))
     order = torch.randperm(len(things), generator=generator).tolist() if seconds is not None else range(len(things))
     begun, first, size = time.process_time(), 0, len(things) if seconds is None else _TRIED
@@ -185,9 +203,13 @@ def held_out(trained: Trained, data: Dataset, seed: int = 0, seconds: float | No
             if size < 1:
                 break
     nats = torch.cat([part.log_prob.nats for part in parts])
-    return HeldOut(
-        LogProb(nats, parts[0].log_prob.kind), sum(part.units for part in parts), sum(part.volume for part in parts)
-    )
+    units, volume = sum(part.units for part in parts), sum(part.volume for part in parts)
+    return HeldOut(LogProb(nats, parts[0].log_prob.kind), units, volume, first / len(things))
+
+
+def _stretches(texts: Sequence[str]) -> list[str]:
+    """Texts cut into stretches of at most 4,000 characters."""
+    return [t[a : a + _STRETCH] for t in texts for a in range(0, max(len(t), 1), _STRETCH)]
 
 
 def _said(trained: Trained, things: Sequence[Any], labels: Tensor | None, seed: int) -> HeldOut:
@@ -207,7 +229,8 @@ def score_things(
     """All scores of generated things, and of what their model says of held-out ones."""
     generated = Generated(stick.sample(things, labels), facts=facts or {})
     if held is not None:
-        generated = replace(generated, held_out=held.log_prob, units=held.units, volume=held.volume)
+        known = {**generated.facts, READ: held.share}
+        generated = replace(generated, held_out=held.log_prob, units=held.units, volume=held.volume, facts=known)
     scores: list[Score] = []
     for name in registry.modules("metrics"):
         metric: Metric = registry.load("metrics", name)()

@@ -11,15 +11,27 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from makar.core import files
 from makar.core.errors import MakarError, plain
 from makar.data import Manifest
 from makar.data.dataset import Member
 from makar.data.manifest import check as check_manifest
-from makar.provenance import credentials
+from makar.provenance import authorship, credentials
 from makar.provenance.findings import Finding, holds
 from makar.provenance.receipts import Receipt
 from makar.verbs import bundle
-from makar.verbs.verify import Seen, Verifier, entry_of, find_bundle, in_ledger, is_bundle, look, match, verify_bundle
+from makar.verbs.verify import (
+    LARGEST,
+    Seen,
+    Verifier,
+    entry_of,
+    find_bundle,
+    in_ledger,
+    is_bundle,
+    look,
+    match,
+    verify_bundle,
+)
 from makar.verbs.verify_bundle import record
 
 
@@ -27,7 +39,7 @@ from makar.verbs.verify_bundle import record
 class Step:
     """One station on the way back."""
 
-    kind: str  # output, edit, receipt, model, run, dataset, source
+    kind: str  # output, decision, edit, receipt, model, run, dataset, source
     id: str
     digest_ok: bool | None  # None where there is nothing to check it by
     why: str
@@ -55,7 +67,7 @@ def trace(path: Path, verifier: Verifier) -> list[Step]:
         "; ".join(f.why for f in content if f.wrong) or "; ".join(f.why for f in content),
         details={"file": path.name, "signed_by": seen.reading.signer, "credential": seen.reading.state},
     )
-    steps = [output, *_edits(seen.reading.history)]
+    steps = [output, *_decisions(path), *_edits(seen.reading.history)]
     if seen.receipt is None:
         return steps
     about = next(f for f in seen.findings if f.what.startswith("receipt"))
@@ -87,6 +99,24 @@ def _edits(history: tuple[credentials.Step, ...]) -> list[Step]:
         )
         for step in reversed(history[:-1])
     ]
+
+
+def _decisions(path: Path) -> list[Step]:
+    """What people decided on the file, the newest first, as the record of authorship beside it says."""
+    record_ = path.with_name(authorship.NAME)
+    if not os.path.lexists(record_):
+        return []
+    stands = authorship.check(record_)[0]
+    if stands.state == "fails":
+        return [Step("decision", "", False, f"the record of authorship does not hold: {stands.why}")]
+    about = [e for e in authorship.read(record_) if e.subject == path.name and e.step not in ("prompt", "propose")]
+    now = bundle.sha256(files.read(path, LARGEST))
+    found = []
+    for e in reversed(about):
+        same = "" if e.sha256 in ("", now) else ", of the file as it was then"
+        said = f"{e.step} by {e.by} at {e.time}{same}" + (f": {e.text}" if e.text else "")
+        found.append(Step("decision", e.digest, True, said, details={"step": e.step, "by": e.by, "time": e.time}))
+    return found
 
 
 def _receipt(receipt: Receipt, about: Finding, vouched: bool | None) -> Step:
@@ -137,7 +167,16 @@ def _data(record_: Mapping[str, Any], sound: bool) -> list[Step]:
         {"name": manifest.name, "counts": manifest.counts, "attribution": manifest.attribution},
     )  # fmt: skip
     parts: list[Manifest | Member] = [*manifest.members] or [manifest]
-    return [dataset, *(Step("source", p.digest, sound, said, p.licence, p.source, {"name": p.name}) for p in parts)]
+    return [dataset, *(_source(part, sound, said) for part in parts)]
+
+
+def _source(part: Manifest | Member, sound: bool, said: str) -> Step:
+    """A source; of a mix with its share of the items."""
+    details: dict[str, Any] = {"name": part.name}
+    if isinstance(part, Member):
+        details["share"] = part.share
+        said = f"{100 * part.share:.3g} % of the items ({part.name}); {said}"
+    return Step("source", part.digest, sound, said, part.licence, part.source, details)
 
 
 def words(steps: list[Step]) -> str:

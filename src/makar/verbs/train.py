@@ -122,7 +122,7 @@ class Run:
     def restore(self, saved: dict[str, Any]) -> None:
         """Take up a saved state. Raises MakarError where it belongs to another run."""
         if saved["recipe"] != digest(self.recipe):
-            raise MakarError("the checkpoint belongs to another run (data, settings or seed differ); remove it")
+            raise MakarError("it belongs to another run (data, settings or seed differ)")
         self.model.restore(saved["model"])
         self.learner.load_state_dict(saved["learner"])
         self.learner.done = saved["done"]
@@ -311,10 +311,12 @@ def resume(run: Run, place: Path) -> bool:
     if not place.exists():
         return False
     try:
-        saved = state.unpack((place / "state.safetensors").read_bytes(), (place / "state.json").read_bytes())
+        run.restore(state.unpack((place / "state.safetensors").read_bytes(), (place / "state.json").read_bytes()))
     except FileNotFoundError as error:
         raise MakarError(f"{place} is not a checkpoint ({Path(error.filename).name} is missing); remove it") from None
-    run.restore(saved)
+    except (MakarError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        said = str(error) if isinstance(error, MakarError) else f"it is damaged ({type(error).__name__})"
+        raise MakarError(f"the checkpoint {place} cannot be taken up: {said}; remove it to begin anew") from None
     return True
 
 

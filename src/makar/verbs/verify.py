@@ -32,7 +32,7 @@ from makar.verbs.verify_bundle import verify_bundle as verify_bundle
 
 LARGEST = 2**28  # bytes of an output that are read
 _LONGEST = 255  # characters of a file's name
-_LISTING = "outputs.json"
+LISTING = "outputs.json"
 _NONE = "it carries no content credential, so nobody vouches for it; that says nothing about how it was made"
 
 
@@ -40,12 +40,12 @@ def verify(path: Path, verifier: Verifier) -> list[Finding]:
     """Findings on whatever is at `path`."""
     if is_bundle(path):
         return verify_bundle(path, verifier)
-    if os.path.lexists(path / _LISTING):
+    if os.path.lexists(path / LISTING):
         return verify_folder(path, verifier)
     if path.is_dir() and ((path / HEADS).exists() or segments(path)):
         return verify_ledger(path, verifier)
     if path.is_dir():
-        raise MakarError(f"{path} is no bundle, no ledger and no folder of outputs (it has no {_LISTING})")
+        raise MakarError(f"{path} is no bundle, no ledger and no folder of outputs (it has no {LISTING})")
     if not os.path.lexists(path):
         raise MakarError(f"there is nothing at {path} to verify")
     return verify_output(path, verifier)
@@ -78,6 +78,8 @@ def look(path: Path, verifier: Verifier, listed: Mapping[str, Any] | None = None
     reading = credentials.read(data, credentials.media_type(path), sidecar, verifier.anchors)
     made_without_keys = reading.state == "absent" and listed is not None and verifier.anchors.empty
     why = reading.why if reading.state != "absent" else _NONE
+    if reading.state in ("fails", "absent") and (wrong := credentials.misnamed(path.name, data)):
+        why = f"{wrong}; {why}"
     if made_without_keys:
         why = "it was made without keys: its receipt is beside it, and nobody has signed it"
     found = [Finding(f"credential of {path.name}", reading.state, why, required=not made_without_keys)]
@@ -99,14 +101,17 @@ def _receipt(
     what = f"receipt of {path.name}"
     inside, beside = reading.receipt, None if listed is None else listed.get("receipt")
     if inside is None and beside is None:
+        if reading.ai is False:
+            said = "it needs none: whoever signed it says that no model made it"
+            return None, Finding(what, "absent", said, required=False)
         return None, Finding(what, "absent", "there is no receipt, so where it comes from is not known")
     try:
         receipt = Receipt.read(inside if inside is not None else beside, f"the credential of {path.name}")
-        if inside is not None and beside is not None and Receipt.read(beside, _LISTING) != receipt:
-            return receipt, Finding(what, "fails", f"{_LISTING} holds another receipt than the signed credential")
+        if inside is not None and beside is not None and Receipt.read(beside, LISTING) != receipt:
+            return receipt, Finding(what, "fails", f"{LISTING} holds another receipt than the signed credential")
     except MakarError as error:
         return None, Finding(what, "fails", str(error))
-    where = "inside the credential" if inside is not None else f"in {_LISTING}, unsigned"
+    where = "inside the credential" if inside is not None else f"in {LISTING}, unsigned"
     return receipt, Finding(what, "holds", f"it is {where} and names model {receipt.model[:12]}")
 
 
@@ -114,17 +119,17 @@ def _listed(path: Path, data: bytes, listed: Mapping[str, Any], receipt: Receipt
     """Whether the entry in outputs.json is of this file and says what the receipt says."""
     what = f"digest of {path.name}"
     if bundle.sha256(data) != listed.get("sha256"):
-        return Finding(what, "fails", f"its sha256 is not that of {_LISTING}: the file was changed or replaced")
+        return Finding(what, "fails", f"its sha256 is not that of {LISTING}: the file was changed or replaced")
     if receipt is not None:
         other = [key for key, value in receipt.listed().items() if listed.get(key) != value]
         if other:
-            return Finding(what, "fails", f"{_LISTING} says another {other[0]} of it than its receipt")
-    return Finding(what, "holds", f"its sha256 is that of {_LISTING}")
+            return Finding(what, "fails", f"{LISTING} says another {other[0]} of it than its receipt")
+    return Finding(what, "holds", f"its sha256 is that of {LISTING}")
 
 
 def listing(folder: Path) -> list[dict[str, Any]]:
     """The entries of outputs.json; none where there is no such list that can be read."""
-    path = folder / _LISTING
+    path = folder / LISTING
     if not os.path.lexists(path):
         return []
     try:
@@ -208,19 +213,18 @@ def verify_folder(path: Path, verifier: Verifier) -> list[Finding]:
     """Findings on every output of a folder, on files that nobody lists, and on the bundle once."""
     entries = listing(path)
     if not entries:
-        return [Finding(_LISTING, "fails", "it lists nothing, or is not what makar writes")]
+        return [Finding(LISTING, "fails", "it lists nothing, or is not what makar writes")]
     names = [str(entry["file"]) for entry in entries]
     found = [
-        Finding(name, "fails", f"{_LISTING} lists it twice")
-        for name in sorted({n for n in names if names.count(n) > 1})
+        Finding(name, "fails", f"{LISTING} lists it twice") for name in sorted({n for n in names if names.count(n) > 1})
     ]
     places: dict[Path, None] = {}
     for name, entry in zip(names, entries, strict=True):
         if Path(name).name != name or len(name) > _LONGEST:
-            found.append(Finding(name[:80], "fails", f"{_LISTING} lists what is no plain name of a file"))
+            found.append(Finding(name[:80], "fails", f"{LISTING} lists what is no plain name of a file"))
             continue
         found += _one(path / name, entry, verifier, places)
-    own = {*names, *(f"{name}.c2pa" for name in names), _LISTING}
+    own = {*names, *(f"{name}.c2pa" for name in names), LISTING}
     for extra in sorted(p.name for p in path.iterdir() if p.name not in own):
         found += _unlisted(path / extra, verifier)
     for place in places:
@@ -231,7 +235,7 @@ def verify_folder(path: Path, verifier: Verifier) -> list[Finding]:
 def _one(path: Path, entry: Mapping[str, Any], verifier: Verifier, places: dict[Path, None]) -> list[Finding]:
     """Findings on a listed file; its bundle is added to `places`."""
     if not os.path.lexists(path):
-        return [Finding(path.name, "fails", f"{_LISTING} lists it and it is not there")]
+        return [Finding(path.name, "fails", f"{LISTING} lists it and it is not there")]
     try:
         seen = look(path, verifier, entry)
     except MakarError as error:
@@ -247,7 +251,7 @@ def _unlisted(path: Path, verifier: Verifier) -> list[Finding]:
     """A file that outputs.json does not list: the preview, notes of people, or something that was put there."""
     media = path.suffix.lower() in MEDIA and path.suffix.lower() not in (".json", ".jsonl", ".md")
     if (path.name == PREVIEW and verifier.anchors.empty) or not media:
-        return [Finding(path.name, "unknown", f"{_LISTING} does not list it", required=False)]
+        return [Finding(path.name, "unknown", f"{LISTING} does not list it", required=False)]
     try:
         return list(look(path, verifier).findings)
     except MakarError as error:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import gamma
 
 from makar.data import load, pii
-from makar.verbs.audits.canaries import _tail, canaries, redaction
+from makar.verbs.audits.canaries import _exposure, _tail, canaries, redaction
 from makar.verbs.train import fit
+from makar.verbs.trained import Trained
 
 from .texts import manual
 
@@ -18,6 +23,17 @@ from .texts import manual
 @pytest.mark.parametrize(("total", "count"), [(0.0, 1), (3.0, 1), (8.0, 8), (30.0, 8)])
 def test_the_tail_is_that_of_the_gamma_distribution(total: float, count: int) -> None:
     assert _tail(total, count) == pytest.approx(gamma.sf(total, count), rel=1e-9)
+
+
+@pytest.mark.parametrize(("rank", "bits"), [(1, 10.0), (2, 9.0), (4, 8.0), (1024, 0.0)])
+def test_exposure_is_by_its_definition(monkeypatch: pytest.MonkeyPatch, rank: int, bits: float) -> None:
+    """log2 |R| - log2 rank (Carlini et al. 2019): all bits for the likeliest of all candidates, none for the least."""
+    nats = np.arange(1024.0)
+    order = np.concatenate([[rank - 1.0], np.delete(nats, rank - 1)])
+    monkeypatch.setattr("makar.verbs.audits.canaries.encoded", lambda *_: (torch.zeros(1024, 1), None))
+    monkeypatch.setattr("makar.verbs.audits.canaries.nats", lambda *_: -order)
+    trained = cast(Trained, SimpleNamespace(model=None))
+    assert _exposure(trained, "it is {}", "it is 7", 1024, random.Random(0)) == pytest.approx(bits)
 
 
 def test_exposure_grows_with_repetition_and_the_control_has_none(tmp_path: Path) -> None:

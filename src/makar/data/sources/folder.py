@@ -54,7 +54,7 @@ def load(argument: str, options: Options) -> Loaded:
     wanted, evidence = optouts.honoured(path, [file for file, _ in found.files], notes)
     if not wanted:
         raise MakarError(f"the makers of all pictures in {path} opted out, so there is nothing to learn from")
-    images, kept = _read(found, wanted, path, options, notes)
+    images, kept, tally = _read(found, wanted, path, options, notes)
     files = [found.files[i] for i in kept]
     classes = tuple(sorted({name for _, name in files if name}))
     codes = {name: code for code, name in enumerate(classes)}
@@ -64,11 +64,13 @@ def load(argument: str, options: Options) -> Loaded:
         notes.append(f"{outside} pictures lie outside of the class folders and have no class")
     if options.size is not None:
         notes.append(f"the middle square of each picture was resampled to {options.size} x {options.size}")
+    things = pictures.arrays(images, options.colour, [str(file) for file, _ in files], tally)
+    notes += pictures.dim(things)
     return Loaded(
         name=f"folder:{path.resolve().name}",
         modality="pictures",
         source=paths.described(path),
-        things=pictures.arrays(images, options.colour, [str(file) for file, _ in files]),
+        things=things,
         labels=labels,
         classes=classes,
         folder=path,
@@ -98,16 +100,18 @@ def _within(folder: Path, aside: set[Path]) -> _Found:
         if not file.is_file() or file in aside:
             continue
         inner = file.relative_to(folder).parts
+        if paths.left_about(inner):
+            continue
         if pictures.is_picture(file):
             found.files.append((file, inner[0] if len(inner) > 1 else ""))
-        elif not file.name.startswith(".") and file.stem.upper() not in ("LICENSE", "LICENCE", "README"):
+        elif file.stem.upper() not in ("LICENSE", "LICENCE", "README"):
             found.others += 1
     return found
 
 
 def _read(
     found: _Found, wanted: list[int], path: Path, options: Options, notes: list[str]
-) -> tuple[list[Image.Image], list[int]]:
+) -> tuple[list[Image.Image], list[int], Tally]:
     tally = Tally()
     images: list[Image.Image] = []
     kept: list[int] = []
@@ -124,4 +128,4 @@ def _read(
     if not images:
         raise MakarError(f"none of the {len(bad)} pictures in {path} can be read")
     notes += pictures.left_out(bad) + tally.notes()
-    return images, kept
+    return images, kept, tally

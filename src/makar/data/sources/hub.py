@@ -196,7 +196,9 @@ def _pictures(
     if options.size is not None:
         notes.append(f"the middle square of each picture was resampled to {options.size} x {options.size}")
     numbers, classes = _labels(datasets, whole, label, notes)
-    return _Content("pictures", pictures.arrays(images, options.colour, names), _at(numbers, kept), classes, kept)
+    return _Content(
+        "pictures", pictures.arrays(images, options.colour, names, tally), _at(numbers, kept), classes, kept
+    )
 
 
 def _licence(where: str, local: bool, notes: list[str]) -> str | None:

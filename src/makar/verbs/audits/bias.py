@@ -44,6 +44,7 @@ FIFTHS = 0.8  # of its wanted share, or of the best group's quality
 LEVEL = 0.01
 AMPLIFIED = 0.05  # Cramér's V above that in the training data
 K = 5
+_FEW = 10  # numbers in a column that are groups as they stand
 LEAST = 20  # items of a group on either side
 _RESAMPLES = 200
 
@@ -247,6 +248,8 @@ def bias(
         labels = asked_labels(trained, n, None, seed)
         texts = trained.things(draw(trained, n, seed, labels), labels)
         return (words(texts, data.train.things),)
+    if data.modality == "rows" and data.train.labels is not None and not pair:
+        column = column or data.manifest.label or None  # the class stands in the row and is read from there
     if data.modality == "rows" and (column or pair):
         return _of_columns(trained, data, n, seed, target, column, pair)
     if data.train.labels is None:
@@ -318,11 +321,11 @@ def _target(target: Sequence[float] | Literal["data", "uniform"], train: np.ndar
 
 
 def _codes(rows: Sequence[Any], train: Sequence[Any], column: str) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Names of a column's values, and their codes in `rows` and `train`; numbers are cut at the train's quartiles."""
+    """Names of a column's values, and their codes in `rows` and `train`; many numbers are cut at quartiles of train."""
     if column not in train[0]:
         raise MakarError(f"the table has no column '{column}'{did_you_mean(column, map(str, train[0]))}")
     ours, theirs = ([row[column] for row in side] for side in (rows, train))
-    if all(isinstance(v, int | float) or v is None for v in theirs):
+    if len(set(theirs)) > _FEW and all(isinstance(v, int | float) or v is None for v in theirs):
         given = np.array([v for v in theirs if v is not None], np.float64)
         edges = np.unique(np.quantile(given, [0.25, 0.5, 0.75]))
         ours, theirs = ([_bin(v, edges) for v in side] for side in (ours, theirs))

@@ -25,8 +25,9 @@ LEAST = 0.02  # and more than this share
 @timed
 def copying(trained: Trained, data: Dataset, n: int = 500, seed: int = 0, index: Index | None = None) -> Result:
     """Draw n items and compare them with what the model was trained on."""
-    x = draw(trained, n, seed, asked_labels(trained, n, None, seed))
-    things = trained.codec.decode(x)
+    labels = asked_labels(trained, n, None, seed)
+    x = draw(trained, n, seed, labels)
+    things = trained.things(x, labels)
     codec = trained.codec
     train, held = (Sample(s.things, codec.encode(s.things)) for s in (data.train, data.held_out))
     reference = Reference(codec.space, data.modality, train, held)

@@ -98,8 +98,8 @@ def _items(trained: Trained, data: Dataset, n: int, seed: int) -> Result:
     if min(len(members), len(others)) < 100:
         return beyond_measure("extraction", "fewer than 100 items of either side cannot set a threshold of 1 %")
     codec = trained.codec
-    x = draw(trained, n, seed, asked_labels(trained, n, None, seed))
-    outputs = comparable(data.modality, codec.decode(x), codec)
+    labels = asked_labels(trained, n, None, seed)
+    outputs = comparable(data.modality, trained.things(draw(trained, n, seed, labels), labels), codec)
     shares = []
     for side, mine, fresh in (("members", members, others), ("held-out", others, members)):
         index = index_of(data, codec, mine, fresh)
