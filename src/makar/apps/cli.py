@@ -43,7 +43,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.
 Seed = Annotated[int, typer.Option(help="The same seed makes the same bytes.", min=0)]
 Out = Annotated[Path, typer.Option(help="Where to write.")]
 Options = dict[str, Any]  # of the data, see `data_options`
-Drawn = Annotated[int | None, typer.Option("-n", help="Things drawn to be scored (1000; of text 100).", min=2)]
+Drawn = Annotated[
+    int | None, typer.Option("-n", help="Items drawn to be scored (1000; rows to 4000, text 100).", min=2)
+]
 NoChain = Annotated[bool, typer.Option("--no-chain", help="Write no ledger, receipt, mark or signature, and say so.")]
 Threads = Annotated[int | None, typer.Option(help="Threads for the arithmetic (default: all cores).", min=1)]
 Set = Annotated[list[str] | None, typer.Option("--set", help="A setting of the family, such as --set latent=8.")]

@@ -91,7 +91,7 @@ def compare(
 ) -> Summary:
     """Compare `families` ("all", names, or names with commas) on the data that `spec` names; results go to `out`.
 
-    `n` things of each model are scored, by default 1000 and of text 100. With `retry`, cells of an earlier call that
+    `n` things of each model are scored, by default 1000, of rows up to 4000 and of text 100. With `retry`, cells of an earlier call that
     did not come to an end are tried again. `scoring` is the budget in which one cell is drawn from and scored, by
     default twice a training's. `timeout` is in wall seconds a cell; `price` is money per CPU hour, and without
     one no costs are shown. Families that would get too few steps, or need too much memory, are left out.
@@ -120,7 +120,7 @@ def plan(
     dataset = load_data(spec, **given)
     rights.require_trainable(dataset.manifest)
     permit(Chain.here(), "train", dataset.manifest)
-    n = enough(dataset.modality) if n is None else n
+    n = enough(dataset) if n is None else n
     if seeds < 1 or n < 2:
         raise MakarError(f"a comparison needs at least one seed and two generated items, not {seeds} and {n}")
     spent = Budget.parse(scoring).cpu if scoring else max(_SCORING, 2.0 * (limit.cpu or limit.wall or 0.0))

@@ -31,12 +31,18 @@ from makar.verbs.trained import Trained
 _ROWS = 64  # held-out rows a likelihood is computed for at a time
 _TRIED = 8  # held-out things that are read to see what reading costs
 _STRETCH = 4000  # characters of a long text that are read at a time where seconds count
-_MANY, _FEW = 1000, 100
+_MANY, _FEW, _MOST = 1000, 100, 4000
 
 
-def enough(modality: str) -> int:
-    """How many things are drawn to be scored where no number is given: a text is long, so there are fewer of them."""
-    return _FEW if modality == "text" else _MANY
+def enough(data: Dataset) -> int:
+    """How many things are drawn to be scored where no number is given.
+
+    A text is long, so there are fewer of them; rows are small, and what tells them apart shows only in many: as many
+    as there are to learn from, between 1,000 and 4,000.
+    """
+    if data.modality == "rows":
+        return min(_MOST, max(_MANY, len(data.train)))
+    return _FEW if data.modality == "text" else _MANY
 
 
 @dataclass(frozen=True)
@@ -252,7 +258,7 @@ def score(
     `seconds` are the CPU seconds that reading held-out things may take; see `held_out`.
     """
     stick = stick or yardstick(data)
-    n = n or enough(data.modality)
+    n = n or enough(data)
     labels = wanted_labels(trained, stick, n)
     things = trained.things(draw(trained, n, seed, labels), labels)
     return score_things(stick, things, labels, held_out(trained, data, seed, seconds), {"family": trained.family})
@@ -267,7 +273,7 @@ def anchors(
     data: Dataset, n: int | None = None, seed: int = 1, stick: Yardstick | None = None
 ) -> dict[str, list[Score]]:
     """The floor (training items themselves, in content order) and the ceiling (independent columns), at the same n."""
-    n = n or enough(data.modality)
+    n = n or enough(data)
     stick = stick or yardstick(data)
     labels = None if data.train.labels is None else torch.from_numpy(data.train.labels).long()
     wanted = balanced_labels(labels, n, len(data.classes), data.modality)

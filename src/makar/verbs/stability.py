@@ -118,7 +118,7 @@ def stability(
     limits = Budget.parse(budget)
     run, codec = prepare(family, data, limits, 0, settings, **options)
     own, at = _rates(run)
-    n = n or enough(data.modality)
+    n = n or enough(data)
     warm_up()
     blank = _untrained(run, codec, data)
     stick = yardstick(data)
