@@ -103,7 +103,7 @@ def measure(file: Path, by: Any, seeds: int, n: int, planted_seeds: int) -> dict
             "seeds": runs,
             "alarms": alarms,
             "told apart": round(statistics.mean(values), 4),
-            "standard deviation": round(statistics.stdev(values), 4),
+            "standard deviation": round(statistics.stdev(values), 4) if runs > 1 else None,
             "intervals that hold 0.5": sum(s.low <= 0.5 <= s.high for s in apart),
         }
         print(file.name, name, found[name], flush=True)
