@@ -14,7 +14,7 @@ from makar.core.learner import Batch
 from makar.core.model import HasLogProb
 from makar.core.noise import Noise
 from makar.core.spaces import Categorical, Classes, Columns, Levels, Numeric, Reals, Space
-from makar.families.gan import GAN, Adversaries, Config, discriminator_loss, generator_loss
+from makar.families.gan import GAN, Adversaries, Config, Player, discriminator_loss, generator_loss
 from makar.nets.pictures import Reader
 from tests.laws import problems
 
@@ -122,7 +122,10 @@ def test_the_discriminator_sees_items_of_the_space_and_the_gradient_passes_throu
         assert space.holds(drawn)
         torch.testing.assert_close(made.detach(), model.view(drawn), atol=1e-5, rtol=1e-5)
         (made * torch.arange(1, made.shape[1] + 1)).sum().backward()
-        gradient = model.generator.body[-1].weight.grad
+        assert isinstance(model.generator, Player)
+        last = model.generator.body[-1]
+        assert isinstance(last, nn.Linear)
+        gradient = last.weight.grad
         assert isinstance(gradient, Tensor)
         assert bool((gradient.abs().sum(1) > 0).all())
 
@@ -130,6 +133,7 @@ def test_the_discriminator_sees_items_of_the_space_and_the_gradient_passes_throu
 def test_categories_are_drawn_as_often_as_the_generator_says() -> None:
     space = Columns((Categorical("a", 3),))
     model = small(space)
+    assert isinstance(model.generator, Player)
     final = model.generator.body[-1]
     assert isinstance(final, nn.Linear)
     nn.init.zeros_(final.weight)

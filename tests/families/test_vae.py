@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from makar.core.learner import Batch, Optimiser
 from makar.core.noise import Noise
 from makar.core.spaces import Classes, Levels, Reals
-from makar.families.vae import VAE, Config, Gaussian
+from makar.families.vae import VAE, Config, Gaussian, Trunk
 from makar.nets.pictures import Reader
 from tests.laws import problems
 
@@ -114,6 +114,7 @@ def test_beta_weighs_the_divergence() -> None:
 def test_importance_weights_are_unbiased_so_the_bound_sums_to_one() -> None:
     space = Levels((1, 1, 2), 3)
     model = small(space, config=Config(latent=2, width=16, depth=1, weights=4000))
+    assert isinstance(model.encoder, Trunk)
     final = model.encoder.leave[-1]
     assert isinstance(final, nn.Linear)
     nn.init.zeros_(final.weight)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -44,7 +44,7 @@ class Config:
     temperature: float = 1.0  # of drawing only; below 1 it flatters pictures and distorts distributions
     draws: int = 4  # fillings of an item's cells that the likelihood is averaged over; 1 where nothing is filled
     drop: float = 0.1  # share of training rows whose class is withheld
-    optimiser: Optimiser = field(default_factory=lambda: Optimiser(rate=1e-3))
+    optimiser: Optimiser | None = None  # None: rate 1e-3, and of large pictures batches of 32
 
 
 class Base(nn.Module):
@@ -91,7 +91,8 @@ class Flow(Model, Draws, HasLogProb, Encodes):
             yield kind(size, self.classes, self.config.width, self.config.depth, dropout)
 
     def learner(self) -> Learner:
-        return Descent(self, self.loss, self.config.optimiser, self._look)
+        usual = Optimiser(rate=1e-3) if self.principal is None else Optimiser(rate=1e-3, batch=32, average=0.99)
+        return Descent(self, self.loss, self.config.optimiser or usual, self._look)
 
     def _middle(self, x: Tensor) -> Tensor:
         """Items at the middle of their cells."""
