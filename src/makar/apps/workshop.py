@@ -28,6 +28,7 @@ from makar.verbs.guard import remember_items
 from makar.verbs.hand_over import hand_over
 from makar.verbs.permit import permit
 from makar.verbs.train import fit, prepare
+from makar.verbs.trained import Record
 from makar.verbs.verify import listing
 from makar.verbs.words import short
 
@@ -90,15 +91,19 @@ def train_one(
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False, indent=1))
         return
+    _tell_trained(record, facts)
+
+
+def _tell_trained(record: Record, facts: dict[str, Any]) -> None:
     for event in record.events:
         typer.echo(f"note, step {event['step']}: {event['kind']}: {event['why']}")
-    loss = facts["loss"]
+    loss, out = facts["loss"], facts["out"]
     typer.echo(
         f"wrote {out}: {record.steps:,} steps in {record.cpu_seconds:.1f} CPU s"
         + (f", last loss {loss:.4f}" if loss is not None else "")
-        + f"; licence of the data: {data.manifest.licence}"
+        + f"; licence of the data: {facts['licence']}"
     )
-    typer.echo(f"{chain.words()}\nnext: makar sample {shlex.quote(str(out))} -n 16 --out out/")
+    typer.echo(f"{facts['chain']}\nnext: makar sample {shlex.quote(out)} -n 16 --out out/")
 
 
 def _parted(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
