@@ -11,6 +11,9 @@ _WORDS = {
     "recall": "Share of real data that lies where the model makes things: variety. What is low is never made.",
     "density": "How many real neighbourhoods an output lies in, over the number expected: fidelity. May exceed 1.",
     "coverage": "Share of real items near which something was made: variety.",
+    "snow": "Share of pictures whose flat parts are grainy where those of fresh pictures are not.",
+    "sharpness": "How much of a picture's contrast lies in edges, over the same for fresh pictures: low is blurred.",
+    "variety": "Share of held-out pictures whose kind is made at least a fifth as often as it should be.",
     "nn ratio": "Median distance from an output to the nearest training item, over the same for held-out items: 1 is "
     "like fresh data, well below 1 is copying, well above 1 is noise.",
     "copies": "Share of outputs that are, or all but are, one particular training item.",
