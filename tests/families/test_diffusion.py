@@ -141,7 +141,7 @@ def test_pictures_of_a_class_are_drawn_with_guidance_by_default_and_without_wher
     default, plain = make_sampler(model), make_sampler(model, "dpm_solver", {"guidance": 1.0})
     assert default is not None
     assert plain is not None
-    assert (default.config.steps, default.config.guidance) == (10, 1.5)
+    assert (default.config.steps, default.config.guidance) == (10, 1.3)
     assert (plain.config.steps, plain.config.guidance) == (10, 1.0)
     other, unlabelled = make_sampler(model, "heun"), make_sampler(make(Levels((1, 3, 3), 5)))
     assert other is not None

@@ -81,8 +81,8 @@ class FlowMatching(Model, Denoises, HasLogProb, Completes):
 
     @property
     def sampler_settings(self) -> dict[str, float]:
-        """Of pictures of a class, guidance 1.5: it trades some variety for agreement with the class."""
-        return {"guidance": 1.5} if self.classes and isinstance(self.space, Levels) else {}
+        """Of pictures of a class, guidance 1.1: on 8 x 8 digits 1.2 left a recall of 0.75 and 1.5 one of 0.67."""
+        return {"guidance": 1.1} if self.classes and isinstance(self.space, Levels) else {}
 
     @property
     def schedule(self) -> Schedule:
