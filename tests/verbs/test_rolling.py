@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -23,7 +24,7 @@ class Whole(HasLogProb):
     """A model that says how likely a row is and not its symbols; counts what it was shown."""
 
     def __init__(self, model: Any) -> None:
-        self.model, self.read = model, 0
+        self.model, self.space, self.read = model, model.space, 0
 
     def log_prob(self, x: Tensor, noise: Noise, condition: Tensor | None = None) -> LogProb:
         self.read += x.numel()
@@ -90,3 +91,17 @@ def test_one_long_text_is_read_in_stretches_where_seconds_count(bigram: tuple[Tr
     part = held_out(trained, book, seconds=1e-9)
     assert part is not None
     assert part.units == 8 * 4000
+
+
+def test_items_of_one_length_are_not_taken_for_a_stream(tmp_path: Path) -> None:
+    """Rows without padding that all end a document are documents: none has its context in the row before."""
+    chance = random.Random(1)
+    path = tmp_path / "codes.txt"
+    path.write_text("\n".join("".join(chance.choice("abcd") for _ in range(12)) for _ in range(60)))
+    data = makar.data(f"text:{path}", by="lines", licence="CC0-1.0")
+    trained = fit("ngram", data, "2s", settings={"order": 3}, codec="symbols")
+    x = trained.codec.encode(data.held_out.things)
+    assert len(x) == len(data.held_out)
+    assert isinstance(trained.model, HasLogProb)
+    each = trained.model.log_prob(x, Noise.rows(0, range(len(x)))).nats
+    assert torch.allclose(rolling_log_prob(trained.model, x).nats, each.double())

@@ -32,17 +32,20 @@ _ROWS = 64  # held-out rows a likelihood is computed for at a time
 _TRIED = 8  # held-out things that are read to see what reading costs
 _STRETCH = 4000  # characters of a long text that are read at a time where seconds count
 _MANY, _FEW, _MOST = 1000, 100, 4000
+_SHORT = 200  # characters, on average, up to which documents are items like others
 
 
 def enough(data: Dataset) -> int:
     """How many things are drawn to be scored where no number is given.
 
-    A text is long, so there are fewer of them; rows are small, and what tells them apart shows only in many: as many
-    as there are to learn from, between 1,000 and 4,000.
+    A long text counts for many items, so there are fewer of them; rows are small, and what tells them apart shows only
+    in many: as many as there are to learn from, between 1,000 and 4,000.
     """
     if data.modality == "rows":
         return min(_MOST, max(_MANY, len(data.train)))
-    return _FEW if data.modality == "text" else _MANY
+    if data.modality == "text":
+        return _FEW if sum(map(len, data.train.things)) > _SHORT * len(data.train) else _MANY
+    return _MANY
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,9 @@ def rolling_log_prob(model: Model, x: Tensor, seed: int = 0) -> LogProb:
     """
     length = x.shape[1]
     stream = x[x >= 0]
-    if length < 2 or len(stream) <= length or bool((x[:-1] < 0).any()):
+    start = model.space.start if isinstance(model.space, Tokens) else None
+    items = bool((x[:-1] < 0).any()) or (start is not None and bool((x[:, -1] == start).all()))
+    if length < 2 or len(stream) <= length or items:
         return _in_parts(model, x, None, seed)  # rows are items of their own, not cuts of a stream
     half = length // 2
     starts = range(half, max(len(stream) - (length - half), half) + half, half)
