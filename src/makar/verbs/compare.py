@@ -91,10 +91,11 @@ def compare(
 ) -> Summary:
     """Compare `families` ("all", names, or names with commas) on the data that `spec` names; results go to `out`.
 
-    `n` things of each model are scored, by default 1000, of rows up to 4000 and of long texts 100. With `retry`, cells
-    of an earlier call that did not come to an end are tried again. `scoring` is the budget in which one cell is drawn from
-    and scored, by default twice a training's. `timeout` is in wall seconds a cell; `price` is money per CPU hour, and
-    without one no costs are shown. Families that would get too few steps, or need too much memory, are left out.
+    `n` things of each model are scored, by default 1000, of rows up to 4000 and of long texts 100. With `retry`,
+    cells of an earlier call that did not come to an end are tried again. `scoring` is the budget in which one cell
+    is drawn from and scored, by default twice a training's. `timeout` is in wall seconds a cell; `price` is money
+    per CPU hour, and without one no costs are shown. Families that would get too few steps, or need too much
+    memory, are left out.
     Raises MakarError for a family that does not fit, and where `out` holds a comparison under other conditions.
     """
     protocol = plan(spec, families, budget, seeds, n=n, options=options, timeout=timeout, price=price, scoring=scoring)
