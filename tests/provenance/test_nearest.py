@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pydoc_data.topics
-import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -137,17 +136,6 @@ def test_what_is_unlike_all_training_items_raises_no_alarm() -> None:
     noise = torch.randint(0, 17, (200, 1, 8, 8), generator=torch.Generator().manual_seed(1))
     blank = torch.full((1, 1, 8, 8), 7)
     assert not any(map(nearest.is_copy, index().judge(torch.cat([noise, blank]))))
-
-
-def test_it_is_fast() -> None:
-    train, held = digits()
-    index().nearest(held[:1])
-    spent = []
-    for i in range(100):
-        begun = time.process_time()
-        index().nearest(held[i : i + 1])
-        spent.append(time.process_time() - begun)
-    assert np.median(spent) < 1e-3, f"{1e3 * np.median(spent):.2f} ms CPU for a picture against {len(train)}"
 
 
 def test_larger_pictures_in_colour_are_found_shifted_and_noisy() -> None:

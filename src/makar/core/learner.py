@@ -35,7 +35,7 @@ class Learner(ABC):
     """Items a step, or None for the whole training set in its own order."""
 
     settings: Optimiser | None = None
-    """How it descends, where it does so by one optimiser whose settings its family's `optimiser` are."""
+    """How it descends, where it does so at one learning rate, which is its family's `rate` or in its `optimiser`."""
 
     done: bool = False
     """True once further steps would change nothing (counting after its one pass, converged EM)."""

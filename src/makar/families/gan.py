@@ -191,7 +191,7 @@ class Adversaries(Learner):
         self._model = model
         self._config = config
         self._rate = config.rate or (1e-3 if large_picture(model.space) else 2e-3)
-        settings = Optimiser(rate=self._rate, beta1=0.0, beta2=0.99, decay=0.0)
+        self.settings = settings = Optimiser(rate=self._rate, beta1=0.0, beta2=0.99, decay=0.0)
         self._players = [adamw(p.parameters(), settings) for p in (model.generator, model.discriminator)]
         self._average = Average(model.generator, config.average)
 

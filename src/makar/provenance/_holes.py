@@ -14,6 +14,7 @@ import struct
 import zlib
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_GIF_BLOCK = b"!\xff\x0bC2PA_GIF\x01\x00\x00"  # the application extension that holds a credential
 _PAD = re.compile(rb"(?:cpad|dpad2)([\x41-\x57]|\x58.|\x59..|\x5a....)", re.DOTALL)  # CBOR: a text, then a byte string
 _TYPE_END = bytes.fromhex("00110010800000aa00389b71")
 _LABELS = {
@@ -34,6 +35,8 @@ def altered(data: bytes, sidecar: bytes | None) -> str | None:
         why, store = _png(data)
         if why:
             return why
+    elif store is None and data.startswith(b"GIF8"):
+        store = _gif(data)
     if store is not None and not _boxes(store, 0, len(store), 0):
         return "the boxes of its credential were altered"
     held = data if store is None else store
@@ -97,3 +100,15 @@ def _png(data: bytes) -> tuple[str | None, bytes | None]:
         if kind == b"IEND":
             return ("something was added to its end" if at < len(data) else None), store
     return "its last chunk is missing", None
+
+
+def _gif(data: bytes) -> bytes | None:
+    """The credential of a GIF, whose sub-blocks of up to 255 bytes each begin with their size; None without one."""
+    at = data.find(_GIF_BLOCK)
+    if at < 0:
+        return None
+    at, parts = at + len(_GIF_BLOCK), []
+    while at < len(data) and data[at]:
+        parts.append(data[at + 1 : at + 1 + data[at]])
+        at += 1 + data[at]
+    return b"".join(parts)

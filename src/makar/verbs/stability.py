@@ -141,9 +141,9 @@ def stability(
 def _rates(run: Run) -> tuple[float, Callable[[float], dict[str, Any]]]:
     """The learning rate that a run would use, and the settings by which its family would use another."""
     names = {f.name for f in fields(run.model.config)}
-    if "rate" in names:
-        return float(run.model.config.rate), lambda rate: {"rate": rate}
     own = run.learner.settings
+    if "rate" in names and own is not None:
+        return own.rate, lambda rate: {"rate": rate}
     if "optimiser" in names and own is not None:
         return own.rate, lambda rate: {"optimiser": asdict(replace(own, rate=rate))}
     raise MakarError(
