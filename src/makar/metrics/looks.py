@@ -16,8 +16,9 @@ and of a set of pictures
 
 "NOISE" is fired by snow in 8 of 10 pictures, by a sharpness surely above 3/2 where 8 of 10 are sharper than 95 % of
 fresh ones, and by one surely below 1/2 where 8 of 10 are less sharp than 95 % of fresh ones. Variety surely below 3/4
-fires "COLLAPSE", unless there is snow or grain, for what has no shape is not of one kind; the features' variety counts
-only where there is no blur either.
+fires "COLLAPSE", unless there is snow or grain, for what has no shape is not of one kind. The features' variety counts
+only where pictures are as clean as fresh ones (few with snow, sharpness within 3/2): rough pictures of every kind
+lie in few of its cells.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ VISIBLE = 0.035
 MOST = 0.8
 BLURRED, GRAINY = 0.5, 1.5
 VARIED = 0.75
+CLEAN = 0.15
 CELLS, FINE_CELLS, SELDOM = 10, 20, 0.2
 _BEYOND = 0.95
 _LEAST = 20
@@ -63,7 +65,8 @@ class Looks(Metric):
         scores = [snow, sharpness, forms if snow.caveats or sharpness.low > GRAINY else _judged(forms)]
         if train.features is not None and real is not None and drawn is not None:
             finer = _variety(reference.extractor, train.features[rows], real, drawn, FINE_CELLS)
-            scores.append(finer if snow.caveats or sharpness.caveats else _judged(finer))
+            clean = snow.value < CLEAN and 1 / GRAINY < sharpness.value < GRAINY
+            scores.append(_judged(finer) if clean else finer)
         return scores
 
 
