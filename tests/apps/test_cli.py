@@ -100,9 +100,13 @@ def test_train_sample_score(makar: Call, tmp_path: Path) -> None:
     assert set(scored) == {"scores", "floor", "ceiling"}
     (fd,) = [s for name, s in scored["scores"].items() if name.startswith("fd[")]
     assert fd["low"] <= fd["value"] <= fd["high"]
-    code, out, _ = makar("score", "runs/g", "digits", "-n", "200")
+    code, out, err = makar("score", "runs/g", "digits", "-n", "200")
     assert code == 0
     assert "floor" in out
+    assert all(name in out for name in scored["scores"]), "no name is broken in a file or a pipe"
+    assert err == "", "these are the data it learnt from, and there is nothing to note"
+    _, _, err = makar("score", "runs/g", "digits", "-n", "50", "--held-out", "600")
+    assert "100 of the 600 held-out items of digits were among those that runs/g learnt from" in err
 
 
 def test_same_seed_same_files(makar: Call, tmp_path: Path) -> None:
@@ -125,7 +129,8 @@ def test_a_table_and_a_text(makar: Call, tmp_path: Path) -> None:
     )
     assert isinstance(trained, dict)
     assert trained["licence"] == "CC0-1.0"
-    makar.json("sample", "t", "-n", "10", "--out", "rows")
+    _, out, _ = makar("sample", "t", "-n", "10", "--out", "rows")
+    assert "wrote 2 files to rows: rows.csv, outputs.json\n" in out
     lines = (tmp_path / "rows" / "rows.csv").read_text().splitlines()
     assert lines[0] == "size,colour,kind"
     assert len(lines) == 11
@@ -141,7 +146,24 @@ def test_data_show(makar: Call, tmp_path: Path) -> None:
     code, out, _ = makar("data", "show", "digits", "--sheet", "sheet.png")
     assert code == 0
     assert "CC-BY-4.0" in out
+    assert "8 x 8 pixels, grey" in out
     assert size(tmp_path / "sheet.png")[0] > 50
+
+
+def test_data_show_tells_of_columns_and_texts(makar: Call, tmp_path: Path) -> None:
+    rows = [f"{i % 9},{'ab'[i % 2]},{'' if i % 10 else 'x'},{i % 28 + 1:02d}.03.2024" for i in range(60)]
+    (tmp_path / "t.csv").write_text("n,kind,gap,day\n" + "\n".join(rows) + "\n")
+    _, out, _ = makar("data", "show", "csv:t.csv", "--label", "kind")
+    for said in (
+        "n: numbers, 0 to 8",
+        "kind: 2 categories: a, b",
+        "gap: 1 category: x; 54 missing",
+        "day: dates, 01.03.2024 to 28.03.2024",
+    ):
+        assert f"column       {said}\n" in out
+    (tmp_path / "t.txt").write_text("\n".join(f"the cat number {i} sat down" for i in range(100)))
+    _, out, _ = makar("data", "show", "text:t.txt")
+    assert "2,590 characters; an item has 26 (median), at most 26" in out
 
 
 def test_recipes_print_and_run(makar: Call, tmp_path: Path) -> None:

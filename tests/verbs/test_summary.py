@@ -183,7 +183,9 @@ def test_advice_reads_the_curve() -> None:
     assert any("--budget '2000 steps'" in line for line in steps.advice)
     level = learning("20s", [100.0 - i for i in range(40)] + [60.0] * 40)
     assert not any("still learning" in line for line in level.advice)
-    assert any("--size 32" in line for line in level.advice), "and there is something to do all the same"
+    assert any("--budget 80s" in line and "--size" in line for line in level.advice), (
+        "and there is something to do all the same"
+    )
 
 
 def test_advice_says_what_in_the_data_stands_in_the_way() -> None:
