@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from makar.apps import cli, doctor, place
+from makar.apps import cli, doctor, place, workshop
 from makar.verbs.compare import Watch
 from makar.verbs.summary import Summary, summarise
+from makar.verbs.trained import Record
 from tests.verbs import made_up
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,6 +108,16 @@ def test_train_sample_score(makar: Call, tmp_path: Path) -> None:
     assert err == "", "these are the data it learnt from, and there is nothing to note"
     _, _, err = makar("score", "runs/g", "digits", "-n", "50", "--held-out", "600")
     assert "100 of the 600 held-out items of digits were among those that runs/g learnt from" in err
+
+
+def test_spikes_of_the_loss_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    events = [{"step": step, "kind": "spike", "why": "above"} for step in (5, 7, 9, 11, 13)]
+    record = Record({}, 20, [], 1.0, 1.0, 0.0, events=[*events, {"step": 20, "kind": "interrupted", "why": "stopped"}])
+    workshop.tell_trained(record, {"loss": 1.0, "out": "m", "licence": "CC0-1.0", "chain": "off"})
+    out, _ = capsys.readouterr()
+    assert out.splitlines()[0].startswith("note: the loss jumped 5 times (step 5, 7, 9, 11, …)")
+    assert out.splitlines()[1] == "note, step 20: interrupted: stopped"
+    assert out.count("note") == 2
 
 
 def test_same_seed_same_files(makar: Call, tmp_path: Path) -> None:

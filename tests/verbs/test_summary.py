@@ -159,6 +159,9 @@ def test_it_recommends_nothing_where_nothing_passes() -> None:
     assert "kernel" not in summary.advice[0], "who copies is not named as a candidate"
     nothing = summarise(made_up.protocol(), [])
     assert nothing.advice == ("No family came to a score; the reasons stand with each.",)
+    stopped = summarise(made_up.protocol(), made_up.anchors(), interrupted=True)
+    assert stopped.interrupted
+    assert stopped.advice[0].startswith("The race was stopped before a family came to a score; the same command")
     assert nothing.families == ()
     assert not nothing.complete
 

@@ -94,12 +94,19 @@ def train_one(
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False, indent=1))
         return
-    _tell_trained(record, facts)
+    tell_trained(record, facts)
 
 
-def _tell_trained(record: Record, facts: dict[str, Any]) -> None:
+def tell_trained(record: Record, facts: dict[str, Any]) -> None:
+    """What came of a training: jumps of the loss, other events, and where the bundle is."""
+    spikes = [event for event in record.events if event["kind"] == "spike"]
+    if spikes:
+        steps = ", ".join(f"{event['step']:,}" for event in spikes[:_NAMED]) + (", …" if len(spikes) > _NAMED else "")
+        times = "once" if len(spikes) == 1 else f"{len(spikes):,} times"
+        typer.echo(f"note: the loss jumped {times} (step {steps}); it matters only where it did not come down again")
     for event in record.events:
-        typer.echo(f"note, step {event['step']}: {event['kind']}: {event['why']}")
+        if event["kind"] != "spike":
+            typer.echo(f"note, step {event['step']}: {event['kind']}: {event['why']}")
     loss, out = facts["loss"], facts["out"]
     typer.echo(
         f"wrote {out}: {record.steps:,} step{'' if record.steps == 1 else 's'} in {record.cpu_seconds:.1f} CPU s"
