@@ -107,7 +107,7 @@ def compare(
     n: Drawn = None,
     timeout: Annotated[float | None, typer.Option(help="Wall seconds after which a training is given up.")] = None,
     scoring: Annotated[
-        str | None, typer.Option(help="CPU seconds to draw from and score a model (2 x --budget).")
+        str | None, typer.Option(help="CPU seconds to draw from and score a model (2 x --budget, at least 30).")
     ] = None,
     price: Annotated[float | None, typer.Option(help="Money a CPU hour; without it no cost is shown.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, or 'local'.")] = None,
