@@ -74,6 +74,13 @@ def test_help_and_listings_import_no_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_what_one_begins_with_heads_the_help(makar: Call) -> None:
+    code, out, _ = makar("--help")
+    assert code == 0
+    places = [out.index(f" {name} ") for name in ("compare", "train", "sample", "score", "verify")]
+    assert places == sorted(places)
+
+
 @pytest.mark.parametrize("room", ["families", "metrics", "samplers", "codecs", "watermarks", "recipes"])
 def test_listings(makar: Call, room: str) -> None:
     listed = makar.json(room)
@@ -142,6 +149,7 @@ def test_a_table_and_a_text(makar: Call, tmp_path: Path) -> None:
     assert trained["licence"] == "CC0-1.0"
     _, out, _ = makar("sample", "t", "-n", "10", "--out", "rows")
     assert "wrote 2 files to rows: rows.csv, outputs.json\n" in out
+    assert "watermark: none, for no watermark is made for rows\n" in out, "keys would not help"
     lines = (tmp_path / "rows" / "rows.csv").read_text().splitlines()
     assert lines[0] == "size,colour,kind"
     assert len(lines) == 11

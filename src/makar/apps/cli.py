@@ -33,11 +33,6 @@ data_app = typer.Typer(
 recipe_app = typer.Typer(help="Published systems as settings that run.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(recipe_app, name="recipe")
-chain.register(app)
-governance.register(app)
-inquiry.register(app)
-governance.register_policy(chain.policy_app)
-governance.register_data(data_app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
 Seed = Annotated[int, typer.Option(help="The same seed makes the same bytes.", min=0)]
@@ -288,6 +283,14 @@ def doctor(as_json: Json = False) -> None:
 
     found = examine()
     show(found, as_json, report(found))
+
+
+# after the commands above, so that what one begins with heads the help
+chain.register(app)
+governance.register(app)
+inquiry.register(app)
+governance.register_policy(chain.policy_app)
+governance.register_data(data_app)
 
 
 def _refused(sentence: str) -> SystemExit:
