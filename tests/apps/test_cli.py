@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from makar.apps import cli, doctor, place, workshop
+from makar.apps import cli, doctor, place, workbench, workshop
+from makar.core.errors import MakarError
 from makar.verbs.compare import Watch
 from makar.verbs.summary import Summary, summarise
 from makar.verbs.trained import Record
@@ -115,6 +116,21 @@ def test_train_sample_score(makar: Call, tmp_path: Path) -> None:
     assert err == "", "these are the data it learnt from, and there is nothing to note"
     _, _, err = makar("score", "runs/g", "digits", "-n", "50", "--held-out", "600")
     assert "100 of the 600 held-out items of digits were among those that runs/g learnt from" in err
+
+
+def test_objects_print_short_and_refuse_what_does_not_fit() -> None:
+    """At a prompt the value of a line is printed; and what the command line refuses, Python does."""
+    data = workbench.data("grammar:small")
+    model = workbench.fit("independent", data, budget="1 steps")
+    assert (
+        repr(data) == f"<Dataset {data.name}: text, {len(data.train):,} train, {len(data.held_out):,} held out; "
+        f"licence {data.manifest.licence}>"
+    )
+    assert repr(data.train) == f"<Split of {len(data.train):,} things>"
+    assert "<independent on grammar:small: 1 step, " in repr(model)
+    assert all(len(repr(value)) < 2000 for value in (model, model.trained, model.record, data.manifest))
+    with pytest.raises(MakarError, match="makes text, and digits holds pictures; score it against text"):
+        model.score(workbench.data("digits"))
 
 
 def test_spikes_of_the_loss_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -165,8 +165,7 @@ def score_one(model: Path, spec: str, options: dict[str, Any], n: int | None, se
     """Scores of a bundle, beside the floor and the ceiling."""
     trained = bundle.load(model)
     data = load_data(spec, **options)
-    if data.modality != trained.manifest.modality:
-        raise MakarError(f"{model} makes {trained.manifest.modality}, and {data.name} holds {data.modality}")
+    scoring.require_alike(trained, data)
     if said := _other(model, trained.manifest, data.manifest):
         typer.echo(f"note: {said}", err=True)
     stick = scoring.yardstick(data)
