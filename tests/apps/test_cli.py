@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from makar.apps import cli, doctor, place
+from makar.apps import cli, doctor, place, workbench, workshop
+from makar.core.errors import MakarError
 from makar.verbs.compare import Watch
 from makar.verbs.summary import Summary, summarise
+from makar.verbs.trained import Record
 from tests.verbs import made_up
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,6 +75,13 @@ def test_help_and_listings_import_no_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_what_one_begins_with_heads_the_help(makar: Call) -> None:
+    code, out, _ = makar("--help")
+    assert code == 0
+    places = [out.index(f" {name} ") for name in ("compare", "train", "sample", "score", "verify")]
+    assert places == sorted(places)
+
+
 @pytest.mark.parametrize("room", ["families", "metrics", "samplers", "codecs", "watermarks", "recipes"])
 def test_listings(makar: Call, room: str) -> None:
     listed = makar.json(room)
@@ -100,9 +109,38 @@ def test_train_sample_score(makar: Call, tmp_path: Path) -> None:
     assert set(scored) == {"scores", "floor", "ceiling"}
     (fd,) = [s for name, s in scored["scores"].items() if name.startswith("fd[")]
     assert fd["low"] <= fd["value"] <= fd["high"]
-    code, out, _ = makar("score", "runs/g", "digits", "-n", "200")
+    code, out, err = makar("score", "runs/g", "digits", "-n", "200")
     assert code == 0
     assert "floor" in out
+    assert all(name in out for name in scored["scores"]), "no name is broken in a file or a pipe"
+    assert err == "", "these are the data it learnt from, and there is nothing to note"
+    _, _, err = makar("score", "runs/g", "digits", "-n", "50", "--held-out", "600")
+    assert "100 of the 600 held-out items of digits were among those that runs/g learnt from" in err
+
+
+def test_objects_print_short_and_refuse_what_does_not_fit() -> None:
+    """At a prompt the value of a line is printed; and what the command line refuses, Python does."""
+    data = workbench.data("grammar:small")
+    model = workbench.fit("independent", data, budget="1 steps")
+    assert (
+        repr(data) == f"<Dataset {data.name}: text, {len(data.train):,} train, {len(data.held_out):,} held out; "
+        f"licence {data.manifest.licence}>"
+    )
+    assert repr(data.train) == f"<Split of {len(data.train):,} things>"
+    assert "<independent on grammar:small: 1 step, " in repr(model)
+    assert all(len(repr(value)) < 2000 for value in (model, model.trained, model.record, data.manifest))
+    with pytest.raises(MakarError, match="makes text, and digits holds pictures; score it against text"):
+        model.score(workbench.data("digits"))
+
+
+def test_spikes_of_the_loss_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    events = [{"step": step, "kind": "spike", "why": "above"} for step in (5, 7, 9, 11, 13)]
+    record = Record({}, 20, [], 1.0, 1.0, 0.0, events=[*events, {"step": 20, "kind": "interrupted", "why": "stopped"}])
+    workshop.tell_trained(record, {"loss": 1.0, "out": "m", "licence": "CC0-1.0", "chain": "off"})
+    out, _ = capsys.readouterr()
+    assert out.splitlines()[0].startswith("note: the loss jumped 5 times (step 5, 7, 9, 11, …)")
+    assert out.splitlines()[1] == "note, step 20: interrupted: stopped"
+    assert out.count("note") == 2
 
 
 def test_same_seed_same_files(makar: Call, tmp_path: Path) -> None:
@@ -125,7 +163,9 @@ def test_a_table_and_a_text(makar: Call, tmp_path: Path) -> None:
     )
     assert isinstance(trained, dict)
     assert trained["licence"] == "CC0-1.0"
-    makar.json("sample", "t", "-n", "10", "--out", "rows")
+    _, out, _ = makar("sample", "t", "-n", "10", "--out", "rows")
+    assert "wrote 2 files to rows: rows.csv, outputs.json\n" in out
+    assert "watermark: none, for no watermark is made for rows\n" in out, "keys would not help"
     lines = (tmp_path / "rows" / "rows.csv").read_text().splitlines()
     assert lines[0] == "size,colour,kind"
     assert len(lines) == 11
@@ -141,7 +181,24 @@ def test_data_show(makar: Call, tmp_path: Path) -> None:
     code, out, _ = makar("data", "show", "digits", "--sheet", "sheet.png")
     assert code == 0
     assert "CC-BY-4.0" in out
+    assert "8 x 8 pixels, grey" in out
     assert size(tmp_path / "sheet.png")[0] > 50
+
+
+def test_data_show_tells_of_columns_and_texts(makar: Call, tmp_path: Path) -> None:
+    rows = [f"{i % 9},{'ab'[i % 2]},{'' if i % 10 else 'x'},{i % 28 + 1:02d}.03.2024" for i in range(60)]
+    (tmp_path / "t.csv").write_text("n,kind,gap,day\n" + "\n".join(rows) + "\n")
+    _, out, _ = makar("data", "show", "csv:t.csv", "--label", "kind")
+    for said in (
+        "n: numbers, 0 to 8",
+        "kind: 2 categories: a, b",
+        "gap: 1 category: x; 54 missing",
+        "day: dates, 01.03.2024 to 28.03.2024",
+    ):
+        assert f"column       {said}\n" in out
+    (tmp_path / "t.txt").write_text("\n".join(f"the cat number {i} sat down" for i in range(100)))
+    _, out, _ = makar("data", "show", "text:t.txt")
+    assert "2,590 characters; an item has 26 (median), at most 26" in out
 
 
 def test_recipes_print_and_run(makar: Call, tmp_path: Path) -> None:

@@ -177,6 +177,15 @@ def test_the_normal_model_of_scores_fits_held_out_rows() -> None:
     assert entropy - 0.1 < bits < entropy + 0.1
 
 
+def test_a_fresh_value_beyond_those_of_training_stands_near_them() -> None:
+    """Three values close together at an end make a steep last piece, along which nothing may go on."""
+    values = [*np.linspace(0.0, 10.0, 200).round(3).tolist(), 9.999, 10.001]
+    codec = Rows(Config()).fit([{"x": v, "y": v} for v in values])
+    z = codec.encode([{"x": v, "y": v} for v in (10.001, 11.0, -1.0)])[:, 0]
+    assert 2.0 < z[0] < z[1] < 4.0
+    assert -4.0 < z[2] < -2.0
+
+
 def test_categories_never_seen_are_charged() -> None:
     column = _columns.fitted("c", ["a"] * 5 + ["b"] * 3, categories=10)
     u = np.array([0.5])

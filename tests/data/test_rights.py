@@ -175,7 +175,8 @@ def test_an_unknown_licence_allows_nothing_unless_accepted_by_name() -> None:
     said = refused.refusal("private", "model")
     assert said is not None
     assert "'mine' is unknown" in said
-    assert "accept='mine'" in said
+    assert "--accept mine (accept=)" in said
+    assert "--licence (licence=)" in said, "as it is said on the command line and in Python"
     assert (refused.train, refused.unknown, refused.accepted) == ("no", ["mine"], [])
     taken = verdict({"mine": "unknown", "digits": "CC-BY-4.0"}, accepted=["mine", "digits"])
     assert (taken.train, taken.accepted) == ("yes", ["mine"])
@@ -330,7 +331,7 @@ def test_loading_records_and_training_asks(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "photos")
     data = load(f"folder:{folder}")
     assert (data.manifest.licence, data.manifest.accepted, data.manifest.origin) == ("unknown", [], "user")
-    with pytest.raises(MakarError, match="accept='folder:photos'"):
+    with pytest.raises(MakarError, match="--accept folder:photos"):
         rights.require_trainable(data.manifest)
     accepted = load(f"folder:{folder}", accept="folder:photos").manifest
     assert accepted.accepted == ["folder:photos"]
@@ -338,7 +339,7 @@ def test_loading_records_and_training_asks(tmp_path: Path) -> None:
     stated = load(f"folder:{folder}", licence="LicenseRef-own", origin="captured").manifest
     assert stated.origin == "captured"
     assert rights.require_trainable(stated).refusal("commercial", "model") is None
-    with pytest.raises(MakarError, match=r"accept= names 'photos'.*did you mean 'folder:photos'"):
+    with pytest.raises(MakarError, match=r"--accept \(accept=\) names 'photos'.*did you mean 'folder:photos'"):
         load(f"folder:{folder}", accept="photos")
 
 

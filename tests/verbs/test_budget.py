@@ -43,6 +43,11 @@ def test_bad_words_are_one_sentence(words: str) -> None:
         Budget.parse(words)
 
 
+def test_a_bare_number_is_asked_for_its_unit() -> None:
+    with pytest.raises(MakarError, match="the budget 3 is not understood; a budget is a number with a unit"):
+        Budget.parse(3)  # type: ignore[arg-type]
+
+
 def test_money_needs_a_price() -> None:
     with pytest.raises(MakarError, match="price"):
         Budget.parse("0.05 usd")

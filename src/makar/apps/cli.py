@@ -33,18 +33,13 @@ data_app = typer.Typer(
 recipe_app = typer.Typer(help="Published systems as settings that run.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(recipe_app, name="recipe")
-chain.register(app)
-governance.register(app)
-inquiry.register(app)
-governance.register_policy(chain.policy_app)
-governance.register_data(data_app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of words.")]
 Seed = Annotated[int, typer.Option(help="The same seed makes the same bytes.", min=0)]
 Out = Annotated[Path, typer.Option(help="Where to write.")]
 Options = dict[str, Any]  # of the data, see `data_options`
 Drawn = Annotated[
-    int | None, typer.Option("-n", help="Items drawn to be scored (1000; rows to 4000, text 100).", min=2)
+    int | None, typer.Option("-n", help="Items drawn to be scored (1000; rows to 4000, long texts 100).", min=2)
 ]
 NoChain = Annotated[bool, typer.Option("--no-chain", help="Write no ledger, receipt, mark or signature, and say so.")]
 Threads = Annotated[int | None, typer.Option(help="Threads for the arithmetic (default: all cores).", min=1)]
@@ -103,10 +98,12 @@ def compare(
     budget: Annotated[str, typer.Option(help="For each training: 20s (CPU), 500 steps, 1e12 flops, …")] = "20s",
     seeds: Annotated[int, typer.Option(help="Trainings of each family.", min=1)] = 3,
     out: Out = Path("runs/comparison"),
-    workers: Annotated[int, typer.Option(help="Cells at a time.", min=1)] = max(1, os.cpu_count() or 1),
+    workers: Annotated[int, typer.Option(help="Trainings at a time.", min=1)] = max(1, os.cpu_count() or 1),
     n: Drawn = None,
-    timeout: Annotated[float | None, typer.Option(help="Wall seconds after which a cell is given up.")] = None,
-    scoring: Annotated[str | None, typer.Option(help="CPU seconds to draw and score a cell (2 x --budget).")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Wall seconds after which a training is given up.")] = None,
+    scoring: Annotated[
+        str | None, typer.Option(help="CPU seconds to draw from and score a model (2 x --budget, at least 30).")
+    ] = None,
     price: Annotated[float | None, typer.Option(help="Money a CPU hour; without it no cost is shown.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, or 'local'.")] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Try again what failed in an earlier call.")] = False,
@@ -286,6 +283,14 @@ def doctor(as_json: Json = False) -> None:
 
     found = examine()
     show(found, as_json, report(found))
+
+
+# after the commands above, so that what one begins with heads the help
+chain.register(app)
+governance.register(app)
+inquiry.register(app)
+governance.register_policy(chain.policy_app)
+governance.register_data(data_app)
 
 
 def _refused(sentence: str) -> SystemExit:

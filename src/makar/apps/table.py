@@ -48,7 +48,7 @@ def table(summary: Summary) -> RenderableType:
     if summary.floor or summary.ceiling:
         grid.add_section()
     for name, scores in (("floor", summary.floor), ("ceiling", summary.ceiling)):
-        if scores:
+        if scores and summary.headline:
             shown = [_anchor(scores, summary.roles[role]) for role in roles]
             headline = _anchor(scores, summary.headline)
             what = "training set" if name == "floor" else "trivial"

@@ -13,8 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from makar.apps import place
+from makar.apps.contents import contents
 from makar.apps.progress import follow
-from makar.core.errors import MakarError
+from makar.core.errors import MakarError, plain
 from makar.core.score import Score
 from makar.data import Manifest
 from makar.data import load as load_data
@@ -32,6 +33,8 @@ from makar.verbs.trained import Record
 from makar.verbs.verify import listing
 from makar.verbs.words import short
 
+_NAMED = 4  # files that are named where more were written
+_WIDE = 150  # columns of the table of scores in a file or a pipe
 READING = 60.0
 """CPU seconds that the likelihood of held-out items may take when one model is scored; then fewer of them count."""
 
@@ -91,15 +94,22 @@ def train_one(
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False, indent=1))
         return
-    _tell_trained(record, facts)
+    tell_trained(record, facts)
 
 
-def _tell_trained(record: Record, facts: dict[str, Any]) -> None:
+def tell_trained(record: Record, facts: dict[str, Any]) -> None:
+    """What came of a training: jumps of the loss, other events, and where the bundle is."""
+    spikes = [event for event in record.events if event["kind"] == "spike"]
+    if spikes:
+        steps = ", ".join(f"{event['step']:,}" for event in spikes[:_NAMED]) + (", …" if len(spikes) > _NAMED else "")
+        times = "once" if len(spikes) == 1 else f"{len(spikes):,} times"
+        typer.echo(f"note: the loss jumped {times} (step {steps}); it matters only where it did not come down again")
     for event in record.events:
-        typer.echo(f"note, step {event['step']}: {event['kind']}: {event['why']}")
+        if event["kind"] != "spike":
+            typer.echo(f"note, step {event['step']}: {event['kind']}: {event['why']}")
     loss, out = facts["loss"], facts["out"]
     typer.echo(
-        f"wrote {out}: {record.steps:,} steps in {record.cpu_seconds:.1f} CPU s"
+        f"wrote {out}: {record.steps:,} step{'' if record.steps == 1 else 's'} in {record.cpu_seconds:.1f} CPU s"
         + (f", last loss {loss:.4f}" if loss is not None else "")
         + f"; licence of the data: {facts['licence']}"
     )
@@ -145,7 +155,8 @@ def sample_from(
         for artifact in done.artifacts[:2]:
             typer.echo(f"--- {artifact.id[:12]}\n{artifact.content[:600]}")
     names = [path.name for path in done.written]
-    typer.echo(f"wrote {len(names)} files to {out}: {', '.join(names[:3])} … {names[-1]}")
+    shown = ", ".join(names) if len(names) <= _NAMED else f"{', '.join(names[: _NAMED - 1])} … {names[-1]}"
+    typer.echo(f"wrote {len(names)} files to {out}: {shown}")
     typer.echo(f"watermark: {done.said.name or f'none, for {done.said.why}'}")
     typer.echo(f"{chain.words()}; next: makar verify {shlex.quote(str(done.written[0]))}")
 
@@ -154,12 +165,9 @@ def score_one(model: Path, spec: str, options: dict[str, Any], n: int | None, se
     """Scores of a bundle, beside the floor and the ceiling."""
     trained = bundle.load(model)
     data = load_data(spec, **options)
-    if data.modality != trained.manifest.modality:
-        raise MakarError(f"{model} makes {trained.manifest.modality}, and {data.name} holds {data.modality}")
-    if data.manifest.digest != trained.manifest.digest:
-        typer.echo(
-            f"note: {model} was trained on other data than {data.name}; held-out items may have been seen", err=True
-        )
+    scoring.require_alike(trained, data)
+    if said := _other(model, trained.manifest, data.manifest):
+        typer.echo(f"note: {said}", err=True)
     stick = scoring.yardstick(data)
     scores = scoring.score(trained, data, n, seed, stick, READING)
     anchors = scoring.anchors(data, n, seed, stick)
@@ -168,7 +176,26 @@ def score_one(model: Path, spec: str, options: dict[str, Any], n: int | None, se
         plain = {key: {s.name: s.to_json() for s in values} for key, values in named.items()}
         typer.echo(json.dumps(plain, ensure_ascii=False, indent=1))
         return
-    Console().print(_table(scores, anchors["floor"], anchors["ceiling"]))
+    console = Console()
+    if not console.is_terminal:  # a file or a pipe has no width of its own, and names need not be broken
+        console = Console(width=_WIDE)
+    console.print(_table(scores, anchors["floor"], anchors["ceiling"]))
+    for caveat in dict.fromkeys(f"{short(s.name)}: {c}" for s in scores for c in s.caveats):
+        console.print(caveat, style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
+def _other(model: Path, learnt: Manifest, data: Manifest) -> str:
+    """What to know of data that the model was not trained on as they are here; empty where they are its own."""
+    if data.items == learnt.items:
+        return ""
+    held_out = set(data.items["held_out"])
+    seen = len(held_out & set(learnt.items["train"]) - set(learnt.items["held_out"]))
+    if seen:
+        return (
+            f"{seen:,} of the {len(held_out):,} held-out items of {data.name} were among those that {model} learnt "
+            "from, so that its scores flatter it"
+        )
+    return f"{model} was trained on other data than {data.name}; none of the held-out items was among them"
 
 
 def _table(scores: list[Score], floor: list[Score], ceiling: list[Score]) -> Table:
@@ -181,8 +208,6 @@ def _table(scores: list[Score], floor: list[Score], ceiling: list[Score]) -> Tab
         better = {True: "higher", False: "lower", None: ""}[s.higher_is_better]
         ends = [f"{a[s.name]:.4g}" if s.name in a else "" for a in (floors, ceilings)]
         table.add_row(escape(s.name), f"{s.value:.4g}", f"{s.low:.4g} … {s.high:.4g}", *ends, better)
-    notes = dict.fromkeys(f"{short(s.name)}: {c}" for s in scores for c in s.caveats)
-    table.caption = escape("\n".join(notes)) if notes else None
     return table
 
 
@@ -224,6 +249,7 @@ def show_data(spec: str, options: dict[str, Any], sheet: Path | None, as_json: b
     if as_json:
         typer.echo(data.manifest.model_dump_json(indent=1))
         return
-    typer.echo(summary(data.manifest))
+    first, *rest = summary(data.manifest).split("\n")
+    typer.echo("\n".join(map(plain, [first, *contents(data), *rest])))
     if sheet is not None:
         typer.echo(f"wrote {sheet}")

@@ -338,8 +338,23 @@ def _knots(cells: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
     for place, score in sorted([*knots, *inside]):
         if kept[-1][0] + least < place < last[0] - least and kept[-1][1] < score < last[1]:
             kept.append((place, score))
-    found = np.array([*kept, last])
+    found = np.array(_beyond([*kept, last]))
     return found[:, 0], found[:, 1]
+
+
+def _beyond(knots: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """With a knot more at either end, for values beyond those of training.
+
+    The outermost piece is as steep as a few values happen to lie close together, and a fresh value a little beyond them
+    would come to stand at 60 standard units. So what lies beyond goes on with the mean slope, if that is less.
+    """
+    (first, low), (last, high) = knots[0], knots[-1]
+    span = last - first
+    mean = (high - low) / span
+    (second, above), (second_last, below) = knots[1], knots[-2]
+    before, behind = (above - low) / (second - first), (high - below) / (last - second_last)
+    start, end = first - span, last + span
+    return [(start, low - span * min(mean, before)), *knots, (end, high + span * min(mean, behind))]
 
 
 def _edges(

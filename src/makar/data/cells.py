@@ -50,8 +50,11 @@ _MANY_VALUES = 20  # a column of more distinct numbers than this is one of numbe
 
 
 def absent(cell: str, further: frozenset[str] = frozenset(), usual: bool = True) -> bool:
-    """Whether a cell stands for no value whatever its column holds: one of `further`, blank, or a usual mark."""
-    if cell in further or not cell:
+    """Whether a cell stands for no value whatever its column holds: one of `further`, blank, or a usual mark.
+
+    A number among `further` may be spelt as the file has it (-1e308) or as makar shows it (-1e+308).
+    """
+    if cell in further or not cell or (further and is_number(cell) and repr(float(cell)) in further):
         return True
     return usual and (cell in NONE or cell.casefold() in _NONE_ANY_CASE)
 

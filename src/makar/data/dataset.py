@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Origin = Literal["captured", "licensed", "crawled", "user", "synthetic", "public", "mixed"]
 """How data were come by: recorded by those who train, licensed from its makers, crawled, given by the user, drawn by a
@@ -56,15 +56,15 @@ class Manifest(BaseModel):
     attribution: str
     counts: dict[str, int]  # items in each split
     classes: list[str]
-    items: dict[str, list[str]]  # sha256 of every item, by split, in the order of the split
+    items: dict[str, list[str]] = Field(repr=False)  # sha256 of every item, by split, in the order of the split
     split: str  # how items were assigned to splits, in words
     notes: list[str] = []  # what was dropped or changed on the way, and why
     origin: Origin = "user"
     members: list[Member] = []  # of a mix, or of items under several licences
     optouts: list[Evidence] = []  # signals of opting out that were looked for, and what was found
     accepted: list[str] = []  # members of unknown licence that the user accepted by name
-    creators: dict[str, str] = {}  # who made an item, by its sha256, where that is known
-    tags: dict[str, list[str]] = {}  # what an item is tagged with, by its sha256
+    creators: dict[str, str] = Field({}, repr=False)  # who made an item, by its sha256, where that is known
+    tags: dict[str, list[str]] = Field({}, repr=False)  # what an item is tagged with, by its sha256
     label: str = ""  # of rows: the column that is the class, which stands in every row
     digest: str  # of all the above; fields added after the first release count where they are not at their default
 
@@ -83,6 +83,9 @@ class Split:
     def __len__(self) -> int:
         return len(self.things)
 
+    def __repr__(self) -> str:
+        return f"<Split of {len(self):,} things>"
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -93,6 +96,10 @@ class Dataset:
     manifest: Manifest
     levels: int = 256  # for pictures: values a pixel can have
     entropy: float | None = None  # nats a unit (symbol, dimension) that no model can beat, where known exactly
+
+    def __repr__(self) -> str:
+        sides = f"{len(self.train):,} train, {len(self.held_out):,} held out"
+        return f"<Dataset {self.name}: {self.modality}, {sides}; licence {self.manifest.licence}>"
 
     @property
     def name(self) -> str:

@@ -91,14 +91,14 @@ def dataset(given: Loaded | Mix, settings: Common) -> Dataset:
     stated = (settings.licence, settings.attribution, settings.origin) != (None, None, None)
     if stated and all(source.licence is not None for source in sources):
         said = "; ".join(f"'{source.name}' is under {source.licence}" for source in sources)
-        raise MakarError(f"{said}; licence=, attribution= and origin= are for your own data")
+        raise MakarError(f"{said}; --licence, --attribution and --origin are for your own data")
     parts = [_usable(_with_licence(source, settings), settings, withdrawn) for source in _named_apart(sources)]
     parts = [_classed(part) for part in parts]
     accept = set(tables.names(settings.accept))
     for name in sorted(accept):
         known = {member for part in parts for member in (*_members(part), part.loaded.name)}
         if name not in known:
-            raise MakarError(f"accept= names '{name}', which is no dataset here{did_you_mean(name, known)}")
+            raise MakarError(f"--accept (accept=) names '{name}', which is no dataset here{did_you_mean(name, known)}")
     parts, dropped = _allowed(parts, settings.allow, accept)
     joined = _joined(parts, given.name)
     return _expected(_split(joined, settings, accept, dropped), settings.digest)
@@ -137,10 +137,7 @@ def _with_licence(loaded: Loaded, settings: Common) -> _Part:
             licence, note = licences.beside(loaded.folder)
         else:
             licence = licences.UNKNOWN
-            note = (
-                "the licence of this data is unknown, for nobody has stated it; "
-                "state it with licence= (an SPDX identifier)"
-            )
+            note = licences.unstated("nobody has stated it")
         notes = [note]
     tagged = loaded.tagged or [Tag()] * len(loaded.things)
     return _Part(

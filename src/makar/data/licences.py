@@ -147,4 +147,12 @@ def beside(folder: Path) -> tuple[str, str]:
             return stated, f"the licence is stated by the file {name}"
         seen = seen or name
     said = f"the first line of {seen} is no SPDX identifier" if seen else "nobody has stated it"
-    return UNKNOWN, f"the licence of this data is unknown, for {said}; state it with licence= (an SPDX identifier)"
+    return UNKNOWN, unstated(said)
+
+
+def unstated(why: str) -> str:
+    """The note on data whose licence is unknown, for this reason, and what to do."""
+    return (
+        f"the licence of this data is unknown, for {why}; "
+        "state it with --licence (licence=): an SPDX identifier, or LicenseRef-own for data of your own"
+    )

@@ -9,6 +9,7 @@ whether commerce is allowed stays unclear. None of this is legal advice.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any, Literal, Self
@@ -85,8 +86,9 @@ class Verdict(BaseModel):
                 said = self.licences[name]
                 what = "is unknown" if said == licences.UNKNOWN else f"is {said}, which is unknown here"
                 return (
-                    f"the licence of '{name}' {what}, so nothing may be trained on it; state it with licence=, declare "
-                    f"it in rights.toml, or accept the data by name with accept='{name}', which is recorded"
+                    f"the licence of '{name}' {what}, so nothing may be trained on it; state it with --licence "
+                    f"(licence=): LicenseRef-own for data of your own; declare it in rights.toml, or accept the data "
+                    f"by name with --accept {shlex.quote(name)} (accept=), which is recorded"
                 )
         if self.train == "no" or (self.train == "unclear" and self.unclear.train == "refused"):
             return f"training is refused: {self._because('training')}"

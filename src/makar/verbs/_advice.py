@@ -86,7 +86,7 @@ def _way_out(summary: Summary, families: Sequence[FamilySummary]) -> str:
     if summary.left_out:
         return f"Families that were left out may do better; or try --budget {longer}."
     if summary.modality == "pictures":
-        return f"Try smaller pictures (--size 32 or less), or --budget {longer}."
+        return f"Try --budget {longer}, or pictures of fewer pixels (--size)."
     return f"Try --budget {longer}, or more data."
 
 

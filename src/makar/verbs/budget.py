@@ -51,6 +51,8 @@ class Budget:
         """A budget from words: "20s", "2min", "30s wall", "500 steps", "1e12 flops", "0.05 usd", "20s, 100 steps"."""
         if isinstance(text, Budget):
             return text
+        if not isinstance(text, str):
+            raise MakarError(f"the budget {text!r} is not understood; {_EXPECTED}")
         limits: dict[str, Any] = {}
         for part in text.lower().split(","):
             match = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*([a-z]*)\s*(wall|cpu)?\s*", part)

@@ -167,19 +167,21 @@ class Chain:
         """
         if not self.on or self.policy.watermark == "off":
             return None, Mark(name=None, why="turned off" if self.on else "the chain was turned off")
-        if self.keys is None:
+        named = candidates(self.policy.watermark, trained.manifest.modality)
+        if self.keys is None and named:
             return None, Mark(name=None, why="there are no keys; make them with: makar keys init")
+        if self.keys is None or not named:
+            return None, Mark(name=None, why=f"no watermark is made for {trained.manifest.modality}", room=False)
         key = keyring.watermark_key(self.keys, trained.id)
         shape = shape_of(trained)
         obstacles = []
-        for name in candidates(self.policy.watermark, trained.manifest.modality):
+        for name in named:
             mark = make(name, key, trained)
             obstacle = mark.obstacle(sampler, shape)
             if obstacle is None:
                 return mark, Mark(name=name, key=keyring.fingerprint(key))
             obstacles.append(obstacle)
-        why = "; ".join(obstacles) or f"no watermark is made for {trained.manifest.modality}"
-        return None, Mark(name=None, why=why, room=False)
+        return None, Mark(name=None, why="; ".join(obstacles), room=False)
 
 
 def candidates(setting: str, modality: str) -> list[str]:

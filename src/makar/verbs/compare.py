@@ -221,7 +221,7 @@ def carry_out(
         else:
             with ThreadPoolExecutor(max_workers=max(1, workers)) as own:
                 complete = _make(tasks, own, out, watch) and _anchor_the_slow(protocol, command, own, out, watch)
-        summary = summarise(protocol, read_results(out, protocol)).model_copy(update={"interrupted": not complete})
+        summary = summarise(protocol, read_results(out, protocol), interrupted=not complete)
         files.write_json(out / SUMMARY, summary.model_dump(mode="json"))
         watch.end(complete)
         return summary

@@ -191,7 +191,7 @@ def asked_labels(trained: Trained, n: int, label: str | int | Sequence[int] | No
         return _drawn_labels(trained, n, seed) if trained.model.classes else None
     classes = trained.manifest.classes
     if not trained.model.classes:
-        raise MakarError("this model was trained without classes; leave --class out")
+        raise MakarError("this model was trained without classes; leave --class (label=) out")
     if isinstance(label, str | int):
         if str(label) not in classes:
             raise MakarError(f"there is no class '{label}'; there is: {', '.join(classes)}")

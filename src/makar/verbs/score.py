@@ -16,6 +16,7 @@ from torch import Tensor
 
 from makar.core import registry
 from makar.core.codec import Codec
+from makar.core.errors import MakarError
 from makar.core.model import HasLogProb, LogProb, Model, ScoresSymbols
 from makar.core.noise import Noise, seed_from
 from makar.core.score import Generated, Metric, Reference, Sample, Score
@@ -250,6 +251,16 @@ def score_things(
     return scores
 
 
+def require_alike(trained: Trained, data: Dataset) -> None:
+    """Raise MakarError where the model makes other things than the data hold."""
+    made = trained.manifest.modality
+    if data.modality != made:
+        raise MakarError(
+            f"the model of {trained.manifest.name} makes {made}, and {data.name} holds {data.modality}; "
+            f"score it against {made}"
+        )
+
+
 def score(
     trained: Trained,
     data: Dataset,
@@ -260,8 +271,10 @@ def score(
 ) -> list[Score]:
     """Draw n outputs (`enough` of them where n is None), classes as in the training data, and compare them.
 
-    `seconds` are the CPU seconds that reading held-out things may take; see `held_out`.
+    `seconds` are the CPU seconds that reading held-out things may take; see `held_out`. Raises MakarError where the
+    data hold things of another kind.
     """
+    require_alike(trained, data)
     stick = stick or yardstick(data)
     n = n or enough(data)
     labels = wanted_labels(trained, stick, n)

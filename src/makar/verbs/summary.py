@@ -108,8 +108,8 @@ class Summary(Record):
         return next(f for f in self.families if f.family == name)
 
 
-def summarise(protocol: Protocol, cells: Sequence[Cell]) -> Summary:
-    """The summary of the cells made so far."""
+def summarise(protocol: Protocol, cells: Sequence[Cell], interrupted: bool = False) -> Summary:
+    """The summary of the cells made so far; `interrupted` where the user stopped before the rest."""
     cells = align(cells, protocol.n)
     made = [c for c in cells if c.kind == "cell"]
     anchors = {c.family: c.scores for c in cells if c.kind == "anchor"}
@@ -141,6 +141,7 @@ def summarise(protocol: Protocol, cells: Sequence[Cell]) -> Summary:
         advice=(),
         complete=len(made) == len(protocol.racing) * len(protocol.seeds),
         left_out=protocol.left_out,
+        interrupted=interrupted,
     )
     return summary.model_copy(update={"advice": tuple(advise(summary))})
 

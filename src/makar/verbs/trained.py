@@ -28,7 +28,7 @@ class Record:
     seconds: float
     flops: float
     joules: float | None = None  # of the whole processor meanwhile; None where it is not shown
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, float]] = field(default_factory=list, repr=False)
     events: list[dict[str, Any]] = field(default_factory=list)
     machine: dict[str, Any] = field(default_factory=dict)
     made: str = ""  # when the training ended, ISO 8601, UTC
@@ -49,6 +49,11 @@ class Trained:
     manifest: Manifest
     levels: int = 256
     class_counts: tuple[int, ...] = ()  # how often each class stood in the training data
+
+    def __repr__(self) -> str:
+        steps = f"{self.record.steps:,} step{'' if self.record.steps == 1 else 's'}"
+        cost = f"{steps}, {self.record.cpu_seconds:.1f} CPU s"
+        return f"<{self.family} on {self.manifest.name}: {cost}>"
 
     def things(self, x: Tensor, labels: Tensor | None = None) -> list[Any]:
         """Outputs x of the model, one thing a row; `labels` int64 (n,) are the classes that were asked for.
