@@ -151,7 +151,7 @@ def test_rough_pictures_of_every_kind_are_not_called_collapsed(side: int, channe
     reference, sets = case(side, channels)
     assert isinstance(reference.space, Levels)
     good = sets["good"].sample
-    rough = noisy(good.x, 0.12, 9)
+    rough = noisy(good.x, 0.3, 9)
     some = torch.arange(len(rough)) % 4 > 0  # three quarters, so that the set is not called snowy as a whole
     x = torch.where(some[:, None, None, None], rough, good.x)
     extract = extractor_for(reference.space, "pictures", reference.train.x, "icons")
