@@ -19,7 +19,7 @@ import pytest
 from makar.core import registry
 from makar.core.errors import MakarError
 from makar.verbs import _isolate
-from makar.verbs.cell import affordable, bound, thin
+from makar.verbs.cell import affordable, bound, in_turn, thin
 from makar.verbs.compare import Watch, carry_out, choose, foresee, plan
 from makar.verbs.forecast import forecast
 from makar.verbs.pilot import judge
@@ -452,3 +452,9 @@ def test_a_dask_cluster_is_an_executor_like_any_other(tmp_path: Path) -> None:
     protocol = Protocol.read(tmp_path / "out" / "protocol.json")
     cells = {cell.family: cell.status for cell in read_results(tmp_path / "out", protocol)}
     assert cells == {"floor": "ok", "ceiling": "ok", "gaussian": "ok", "kernel": "ok"}
+
+
+def test_a_preview_shows_every_class_in_turn() -> None:
+    assert in_turn(None, 3) == [0, 1, 2]
+    assert in_turn([0, 0, 0, 1, 1, 1, 2, 2, 2], 5) == [0, 3, 6, 1, 4]
+    assert in_turn([0, 0, 0, 2], 4) == [0, 3, 1, 2], "a class that is used up leaves its place to the others"

@@ -126,7 +126,7 @@ def _trying(protocol: Protocol) -> str:
 def _intent(protocol: Protocol, cells: int, done: int, workers: int, seconds: float | None) -> str:
     """What is going to be done, what it will take, and which families are left out."""
     left = cells - done
-    lasting = "" if seconds is None else f": about {duration(seconds)}, scoring included"
+    lasting = ": how long is not known" if seconds is None else f": about {duration(seconds)}, scoring included"
     already = f"; {done} of {cells} are there already" if done else ""
     budget = protocol.limits().words()
     out = "".join(f"\nleft out: {family}: {reason}" for family, reason in protocol.left_out.items())

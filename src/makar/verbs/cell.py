@@ -77,8 +77,8 @@ def measure(protocol: Protocol, family: str, seed: int) -> Cell:
     record = trained.record
     began = time.process_time()
     latencies = time_requests(trained, data, protocol.scoring)
-    stick = yardstick(data)
     n = affordable(protocol, (time.process_time() - began) / len(latencies))
+    stick = yardstick(data)
     start = time.process_time()
     labels = wanted_labels(trained, stick, n) if n else None
     things = trained.things(draw(trained, n, seed, labels), labels) if n else []
@@ -106,7 +106,7 @@ def measure(protocol: Protocol, family: str, seed: int) -> Cell:
         events=tuple(record.events[:50]),
         history=thin(record.history),
         speed=speed,
-        preview=preview(trained, data, seed, things if labels is None else None),
+        preview=preview(trained, data, seed, things, labels) if n else None,
     )
 
 
@@ -248,22 +248,36 @@ def _labels(data: Dataset, trained: Trained, n: int) -> Tensor | None:
     return torch.arange(n) % len(data.classes) if trained.model.classes else None
 
 
-def preview(trained: Trained, data: Dataset, seed: int, drawn: Sequence[Any] | None = None) -> Preview:
+def preview(trained: Trained, data: Dataset, seed: int, drawn: Sequence[Any], labels: Tensor | None) -> Preview:
     """A few things that the model makes; for pictures also those of the training set that are nearest to them.
 
-    `drawn` are things of this seed without classes, where there are some already.
+    `drawn` are things that were made of these classes; where they are too few, some are made anew.
     """
     n = _COLUMNS * _ROWS if data.modality == "pictures" else 400 if data.modality == "points" else 6
-    labels = _labels(data, trained, n)
-    if drawn is None or len(drawn) < n:
+    if len(drawn) < n and data.modality != "text":
+        labels = _labels(data, trained, n)
         drawn = trained.things(draw(trained, n, seed, labels), labels)
-    things = drawn[:n]
+    places = in_turn(None if labels is None else labels.tolist(), min(n, len(drawn)))
+    things = [drawn[i] for i in places]
     if data.modality != "pictures":
         return _show(things, None, data)
-    shown = _show(things, labels.numpy() if labels is not None and len(data.classes) == _COLUMNS else None, data)
+    classes = None if labels is None or len(data.classes) != _COLUMNS else labels[places].numpy()
+    shown = _show(things, classes, data)
     made, train = (torch.from_numpy(np.stack(s)).float().flatten(1) for s in (things[:_COLUMNS], data.train.things))
     pairs = [*things[:_COLUMNS], *(data.train.things[i] for i in torch.cdist(made, train).argmin(1).tolist())]
     return shown.model_copy(update={"nearest_png": grid(pairs, _COLUMNS, data.levels)})
+
+
+def in_turn(labels: Sequence[int] | None, n: int) -> list[int]:
+    """Places of n items: the first ones, or where there are classes the first of each, then the second of each …"""
+    if labels is None:
+        return list(range(n))
+    seen: dict[int, int] = {}
+    rounds = []
+    for place, label in enumerate(labels):
+        seen[label] = seen.get(label, -1) + 1
+        rounds.append((seen[label], label, place))
+    return [place for _, _, place in sorted(rounds)[:n]]
 
 
 def _show(things: Sequence[Any], labels: np.ndarray | None, data: Dataset) -> Preview:
