@@ -16,14 +16,17 @@ from typing import Any
 
 import pytest
 
+import makar
 from makar.core import registry
 from makar.core.errors import MakarError
+from makar.core.spaces import Columns
 from makar.verbs import _isolate
 from makar.verbs.cell import affordable, bound, in_turn, thin
 from makar.verbs.compare import Watch, carry_out, choose, foresee, plan
 from makar.verbs.forecast import forecast
 from makar.verbs.pilot import judge
 from makar.verbs.protocol import RESULTS, Cell, Protocol, Trial, read_results
+from makar.verbs.train import encode
 from tests.verbs import made_up
 
 # A cell that does what its family's name says, at once and without importing anything of ours.
@@ -458,3 +461,18 @@ def test_a_preview_shows_every_class_in_turn() -> None:
     assert in_turn(None, 3) == [0, 1, 2]
     assert in_turn([0, 0, 0, 1, 1, 1, 2, 2, 2], 5) == [0, 3, 6, 1, 4]
     assert in_turn([0, 0, 0, 2], 4) == [0, 3, 1, 2], "a class that is used up leaves its place to the others"
+
+
+def test_a_pilot_of_a_labelled_table_tries_the_models_that_will_race(tmp_path: Path) -> None:
+    """Conditioned on the class and without a column of it, as in training: the likelihood of a row has its share."""
+    lines = ["x,y,k", *(f"{i % 17},{i * i % 23},{'ab'[i % 2]}" for i in range(120))]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    options = {"label": "k", "licence": "CC0-1.0"}
+    protocol = plan(f"csv:{tmp_path / 't.csv'}", "gaussian,bayesnet", "2s", 1, n=100, options=options)
+    found = foresee(protocol, tmp_path / "out", workers=2)
+    assert {t.family for t in found.trials if t.tile is not None and t.nats is not None} == {"gaussian", "bayesnet"}
+    given = encode(makar.data(f"csv:{tmp_path / 't.csv'}", **options))
+    assert given.condition is not None
+    space = given.codec.space
+    assert isinstance(space, Columns)
+    assert [column.name for column in space.columns] == ["x", "y"]

@@ -27,16 +27,14 @@ from typing import Any
 import torch
 
 from makar.core import files
-from makar.core.codec import Codec
 from makar.core.errors import MakarError
 from makar.core.model import HasLogProb, Model
-from makar.core.spaces import Classes
 from makar.data import Dataset
 from makar.verbs.cell import leave_with_parent, load, measure_anchors, warm_up
 from makar.verbs.protocol import ANCHORS, Cell, Protocol, Trial
 from makar.verbs.sample import TILE, draw
 from makar.verbs.score import Yardstick, held_out_log_prob, yardstick
-from makar.verbs.train import Run, make_codec, make_model, training
+from makar.verbs.train import Encoded, Run, encode, make_model, training
 from makar.verbs.trained import Record, Trained
 from makar.verbs.words import duration
 
@@ -56,9 +54,7 @@ class Kit:
 
     protocol: Protocol
     data: Dataset
-    codec: Codec
-    x: torch.Tensor
-    labels: torch.Tensor | None
+    given: Encoded
     stick: Yardstick
 
     @property
@@ -81,9 +77,7 @@ def main(arguments: Sequence[str]) -> int:
     torch.set_num_threads(1)
     protocol = Protocol.read(Path(protocol_path))
     data = load(protocol)
-    codec = make_codec(data)[1]
-    x = codec.encode(data.train.things)
-    kit = Kit(protocol, data, codec, x, _labels(data, x), yardstick(data))
+    kit = Kit(protocol, data, encode(data), yardstick(data))
     warm_up()
     overhead = time.process_time()  # what every cell pays before its training, imports included
     with tempfile.TemporaryDirectory(prefix="makar-pilot-") as name:
@@ -98,12 +92,6 @@ def main(arguments: Sequence[str]) -> int:
     }
     files.write_text(Path(out), json.dumps(found))
     return 0
-
-
-def _labels(data: Dataset, x: torch.Tensor) -> torch.Tensor | None:
-    if data.train.labels is None or len(data.train.labels) != len(x):
-        return None
-    return torch.from_numpy(data.train.labels).long()
 
 
 def _fork_all(kit: Kit, names: Iterable[str], folder: Path, workers: int) -> dict[str, list[dict[str, Any]]]:
@@ -125,7 +113,8 @@ def _fork_all(kit: Kit, names: Iterable[str], folder: Path, workers: int) -> dic
 
 
 def _child(kit: Kit, name: str, place: Path) -> None:
-    """What a forked process does; it never returns."""
+    """What a forked process does; it never returns. Threads are not forked, so it watches for its parent itself."""
+    threading.Thread(target=leave_with_parent, daemon=True).start()
     code = 1
     with open(place, "w", encoding="utf-8", buffering=1) as out:
 
@@ -164,10 +153,10 @@ def _anchors(kit: Kit, say: Say) -> None:
 
 def _try(kit: Kit, family: str, say: Say) -> None:
     """Build, step, draw, read; every stage is told as soon as it is done."""
-    condition = None if kit.labels is None else Classes(len(kit.data.classes))
-    model = make_model(family, kit.codec.space, condition, {}, 0)
-    run = Run(model, kit.x, kit.labels, kit.protocol.limits(), 0)
-    say(descends=run.learner.batch is not None, flops=model.flops() * (run.learner.batch or len(kit.x)))
+    given = kit.given
+    model = make_model(family, given.codec.space, given.condition, {}, 0, len(given.x))
+    run = Run(model, given.x, given.labels, kit.protocol.limits(), 0)
+    say(descends=run.learner.batch is not None, flops=model.flops() * (run.learner.batch or len(given.x)))
     began, taken = time.process_time(), 0
     for _ in training(run):
         now = time.process_time()
@@ -177,8 +166,8 @@ def _try(kit: Kit, family: str, say: Say) -> None:
             break
     run.settle()
     record = Record(recipe={"family": family}, steps=taken, plan=[], cpu_seconds=0.0, seconds=0.0, flops=0.0)
-    trained = Trained(model, kit.codec, record, kit.data.manifest, kit.data.levels)
-    labels = torch.arange(TILE) % condition.count if condition is not None and model.classes else None
+    trained = Trained(model, given.codec, record, kit.data.manifest, kit.data.levels)
+    labels = torch.arange(TILE) % model.classes if model.classes else None
     began = time.process_time()
     draw(trained, TILE, 0, labels)
     say(tile=time.process_time() - began)
@@ -188,7 +177,7 @@ def _try(kit: Kit, family: str, say: Say) -> None:
 def _read(kit: Kit, model: Model, say: Say) -> None:
     if not isinstance(model, HasLogProb):
         return
-    x = kit.codec.encode(kit.data.held_out.things[:_ROWS])[:_ROWS]
+    x = kit.given.codec.encode(kit.data.held_out.things[:_ROWS])[:_ROWS]
     held = kit.data.held_out.labels
     labels = None if held is None or not model.classes else torch.from_numpy(held[: len(x)]).long()
     began = time.process_time()

@@ -171,6 +171,26 @@ def _given_class(data: Dataset, codec: str | None) -> dict[str, Any]:
     return {"label": data.manifest.label if data.train.labels is not None else ""}
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """The training things as a model is given them."""
+
+    name: str  # of the codec
+    codec: Codec
+    x: Tensor
+    labels: Tensor | None
+    condition: Classes | None
+
+
+def encode(data: Dataset, codec: str | None = None, settings: dict[str, Any] | None = None) -> Encoded:
+    """The training things by a codec of this name, or the data's default, with their classes where rows are items."""
+    name, fitted = make_codec(data, codec, (settings or {}) | _given_class(data, codec))
+    x = fitted.encode(data.train.things)
+    if data.train.labels is None or len(x) != len(data.train.labels):
+        return Encoded(name, fitted, x, None, None)
+    return Encoded(name, fitted, x, torch.from_numpy(data.train.labels).long(), Classes(len(data.classes)))
+
+
 def families_for(space: Space) -> list[str]:
     """Names of the families that can be written for a space."""
     return [name for name in registry.modules("families") if isinstance(space, registry.load("families", name).spaces)]
@@ -238,23 +258,18 @@ def prepare(
     if family not in registry.modules("families"):
         raise MakarError(f"there is no family '{family}'{did_you_mean(family, registry.modules('families'))}")
     rights.require_trainable(data.manifest)
-    codec_name, fitted = make_codec(data, codec, (codec_settings or {}) | _given_class(data, codec))
-    x = fitted.encode(data.train.things)
-    labels = None
-    condition = None
-    if data.train.labels is not None and len(x) == len(data.train.labels):
-        labels, condition = torch.from_numpy(data.train.labels).long(), Classes(len(data.classes))
-    model = make_model(family, fitted.space, condition, settings or {}, seed, len(x))
+    given = encode(data, codec, codec_settings)
+    model = make_model(family, given.codec.space, given.condition, settings or {}, seed, len(given.x))
     limits = Budget.parse(budget)
     recipe = {
-        "family": family, "settings": config.to_plain(model.config), "codec": codec_name,
-        "codec_settings": config.to_plain(fitted.config), "data": data.manifest.digest, "seed": seed,
+        "family": family, "settings": config.to_plain(model.config), "codec": given.name,
+        "codec_settings": config.to_plain(given.codec.config), "data": data.manifest.digest, "seed": seed,
         "budget": limits.to_json(), "threads": torch.get_num_threads(),
     }  # fmt: skip
     if sampler is not None:
         make_sampler(model, sampler, sampler_settings)  # refused now and not after the training
         recipe |= {"sampler": sampler, "sampler_settings": dict(sampler_settings or {})}
-    return Run(model, x, labels, limits, seed, recipe, plan or []), fitted
+    return Run(model, given.x, given.labels, limits, seed, recipe, plan or []), given.codec
 
 
 def fit(
