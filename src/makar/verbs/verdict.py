@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Literal
 
 from makar.verbs.protocol import Record, Value
-from makar.verbs.words import number
+from makar.verbs.words import number, short
 
 RECALL = 0.75
 NEAREST = (0.85, 1.25)
@@ -115,7 +115,8 @@ def _faults(case: Case) -> list[tuple[Verdict, str]]:
     if case.failed:
         against.append(("unstable", f"{case.failed} of its trainings did not come to an end"))
     if recall is not None and recall.median < RECALL:
-        against.append(("misses variety", f"recall {recall.median:.2f} < {RECALL}: part of the data is never made"))
+        name = short(case.roles["recall"])
+        against.append(("misses variety", f"{name} {recall.median:.2f} < {RECALL}: part of the data is never made"))
     top, bottom = anchor(case.ceiling, case.headline), anchor(case.floor, case.headline)
     if main is not None and top is not None and bottom is not None and top != bottom:
         closed = (top - main.median) / (top - bottom)
