@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import pickle
 import re
@@ -15,18 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from PIL import Image
 
 import makar
 from makar.core import registry
 from makar.core.errors import MakarError
 from makar.core.spaces import Columns
 from makar.verbs import _isolate
-from makar.verbs.cell import affordable, bound, in_turn, thin
+from makar.verbs.cell import affordable, bound, in_turn, preview, thin
 from makar.verbs.compare import Watch, carry_out, choose, foresee, plan
 from makar.verbs.forecast import forecast
 from makar.verbs.pilot import judge
 from makar.verbs.protocol import RESULTS, Cell, Protocol, Trial, read_results
-from makar.verbs.train import encode
+from makar.verbs.train import encode, fit
 from tests.verbs import made_up
 
 # A cell that does what its family's name says, at once and without importing anything of ours.
@@ -476,3 +480,21 @@ def test_a_pilot_of_a_labelled_table_tries_the_models_that_will_race(tmp_path: P
     space = given.codec.space
     assert isinstance(space, Columns)
     assert [column.name for column in space.columns] == ["x", "y"]
+
+
+def test_a_rare_class_leaves_the_preview_whole() -> None:
+    """Ten classes of which one has a single picture among 62: forty are shown, and no column is named."""
+    data = makar.data("digits")
+    assert data.train.labels is not None
+    common = [i for i, label in enumerate(data.train.labels.tolist()) if label != 3][:61]
+    rare = data.train.labels.tolist().index(3)
+    places = [*common, rare]
+    labels = torch.tensor(data.train.labels[places])
+    trained = fit("independent", data, "1s")
+    shown = preview(trained, data, 0, [data.train.things[i] for i in places], labels)
+    assert shown.captions == ()
+    assert shown.png is not None
+    assert Image.open(io.BytesIO(base64.b64decode(shown.png))).size == (10 * 9 - 1, 4 * 9 - 1)
+    full = torch.arange(100) % 10
+    named = preview(trained, data, 0, [data.train.things[i] for i in range(100)], full)
+    assert named.captions == data.classes

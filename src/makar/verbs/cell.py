@@ -261,11 +261,17 @@ def preview(trained: Trained, data: Dataset, seed: int, drawn: Sequence[Any], la
     things = [drawn[i] for i in places]
     if data.modality != "pictures":
         return _show(things, None, data)
-    classes = None if labels is None or len(data.classes) != _COLUMNS else labels[places].numpy()
-    shown = _show(things, classes, data)
+    shown = _show(things, _columns(None if labels is None else labels[places], len(data.classes)), data)
     made, train = (torch.from_numpy(np.stack(s)).float().flatten(1) for s in (things[:_COLUMNS], data.train.things))
     pairs = [*things[:_COLUMNS], *(data.train.things[i] for i in torch.cdist(made, train).argmin(1).tolist())]
     return shown.model_copy(update={"nearest_png": grid(pairs, _COLUMNS, data.levels)})
+
+
+def _columns(labels: Tensor | None, classes: int) -> np.ndarray | None:
+    """The classes of pictures that fill a grid with one class a column; None where some class lacks pictures."""
+    if labels is None or classes != _COLUMNS:
+        return None
+    return labels.numpy() if int(torch.bincount(labels, minlength=classes).min()) >= _ROWS else None
 
 
 def in_turn(labels: Sequence[int] | None, n: int) -> list[int]:
